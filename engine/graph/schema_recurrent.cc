@@ -1,0 +1,7 @@
+#include "engine/graph/op_schema.h"
+
+namespace ergo {
+
+std::span<const OpSchema> RecurrentSchemas() { return {}; }
+
+}  // namespace ergo

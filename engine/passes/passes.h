@@ -1,0 +1,54 @@
+// Passes: rewrites of a Graph that keep what it computes and make it cheaper. One rewrite a file,
+// run in the order of the table in passes.cc, to a fixed point or a bound.
+//
+// Operators of the domain "ergo" that passes make (opset 1):
+//   FusedConv  inputs X, W, B?, Z?   Y = activation(Conv(X, W) + B + Z); Z is a residual of Y's
+//              shape. Attributes: those of Conv, and activation, alpha, beta.
+//   FusedGemm  inputs A, B, C?, Z?   Y = activation(A x B + C + Z), A and B as in MatMul (broadcast
+//              batches) after trans_a / trans_b swap their last two axes; C is a bias [N] or [1, N];
+//              Z is a residual of Y's shape. Attributes: trans_a, trans_b, activation, alpha, beta.
+// activation is "none", "relu", "leaky_relu" (alpha), "clip" (alpha = min, beta = max), "sigmoid",
+// "tanh", "silu", "hard_swish" or "gelu" (erf form).
+#ifndef ERGO_ENGINE_PASSES_PASSES_H_
+#define ERGO_ENGINE_PASSES_PASSES_H_
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/graph/graph.h"
+
+namespace ergo {
+
+struct Pass {
+  std::string_view name;         // "fuse-batch-norm"
+  std::string_view description;  // one line for people
+  // Rewrites the graph (subgraphs included) and returns the number of places changed.
+  Result<int> (*run)(Graph& graph);
+};
+
+// In the order in which Optimize runs them.
+std::span<const Pass> AllPasses();
+
+struct PassReport {
+  std::string_view pass;
+  int changes = 0;
+  int nodes_before = 0, nodes_after = 0;
+};
+
+// Runs all passes until a round changes nothing. Verifies the graph after each.
+Result<std::vector<PassReport>> Optimize(Graph& graph);
+
+// The passes, one a file of the same name.
+Result<int> FoldConstantsPass(Graph& graph);
+Result<int> RemoveIdentities(Graph& graph);   // Identity, Dropout at inference, no-op Cast/Reshape/Transpose
+Result<int> FuseBatchNorm(Graph& graph);      // BatchNormalization after Conv, into its weights
+Result<int> FuseGemm(Graph& graph);           // MatMul + Add and Gemm -> FusedGemm
+Result<int> FuseConv(Graph& graph);           // Conv (+ Add of bias) -> FusedConv
+Result<int> FuseActivation(Graph& graph);     // activation into the one FusedConv/FusedGemm before it
+Result<int> FuseResidual(Graph& graph);       // Add of a same-shaped value into FusedConv/FusedGemm
+
+}  // namespace ergo
+
+#endif  // ERGO_ENGINE_PASSES_PASSES_H_

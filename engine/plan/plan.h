@@ -1,0 +1,101 @@
+// Plan: a model made ready for concrete input shapes: steps in order, a kernel chosen and prepared
+// for each (weights packed), and a place for every tensor in one arena whose bytes are reused as
+// tensors die. Immutable: any number of Sessions run the same Plan at once.
+//
+// BuildPlan binds the input shapes, folds what has become constant (shape arithmetic above all),
+// infers concrete shapes, lowers each node to kernels, and lays out the arena.
+//
+// Thread safety: a built Plan is immutable.
+#ifndef ERGO_ENGINE_PLAN_PLAN_H_
+#define ERGO_ENGINE_PLAN_PLAN_H_
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/graph/graph.h"
+#include "kernels/base/kernel.h"
+
+namespace ergo {
+
+struct PlanOptions {
+  int max_workers = 1;       // ParallelFor::Workers() of the sessions that will run the plan
+  SelectOptions kernels;     // device, forced variants
+  PackCache* packs = nullptr;  // shared by the plans of one model; outlives the plan
+};
+
+// Where a tensor's bytes are during a run.
+struct PlanTensor {
+  enum class Storage : uint8_t {
+    kAbsent,    // an optional operand that is not there
+    kInput,     // the caller's input number `index`
+    kOutput,    // the caller's output number `index`
+    kConstant,  // `constant`
+    kArena,     // `offset` bytes into the arena
+  };
+  Storage storage = Storage::kAbsent;
+  int index = 0;
+  size_t offset = 0;
+  Tensor constant;
+  DType dtype = DType::kUndefined;
+  Shape shape;
+  std::string name;  // of the graph's value, for traces and inspect
+};
+
+class Plan;
+
+// If: runs one of two plans, chosen by a bool tensor at run time.
+struct Branch {
+  int condition = 0;  // tensor
+  std::unique_ptr<Plan> then_plan, else_plan;
+  // Tensors of the outer plan that feed each branch's inputs.
+  std::vector<int> then_inputs, else_inputs;
+  size_t arena_offset = 0;  // of the branch's own arena within the outer one
+};
+
+struct Step {
+  std::string label;   // "Conv 'conv_3'"
+  std::string op;      // "Conv"
+  std::vector<int> inputs, outputs;  // indices into Plan::tensors
+  // Exactly one of the two.
+  std::unique_ptr<Kernel> kernel;
+  std::unique_ptr<Branch> branch;
+  KernelInfo info;     // of the kernel
+  KernelCost cost;
+  size_t workspace_offset = 0, workspace_bytes = 0;  // within the arena
+};
+
+class Plan {
+ public:
+  struct Port {  // an input or output of the model
+    std::string name;
+    DType dtype;
+    Shape shape;
+  };
+  std::vector<Port> inputs, outputs;
+  std::vector<PlanTensor> tensors;
+  std::vector<Step> steps;
+  size_t arena_bytes = 0;   // what a Session allocates, workspaces and branches included
+  size_t tensor_bytes = 0;  // sum over all arena tensors: what the arena would take without reuse
+  size_t constant_bytes = 0;  // constants that steps still read
+  int folded_nodes = 0;     // nodes of the graph whose results became constants here
+  int max_workers = 1;      // from PlanOptions
+};
+
+// Errors: InvalidArgument where shapes do not fit the graph, Unsupported naming the node, its
+// operator and what is missing. Does not change `graph`; the plan keeps the constants it needs alive.
+Result<std::unique_ptr<Plan>> BuildPlan(const Graph& graph, std::span<const Shape> input_shapes,
+                                        const PlanOptions& options);
+
+// Everything in `graph` that could not be planned, found without knowing input shapes: operators
+// without schema or lowering. Empty: nothing known against it.
+struct UnsupportedNode {
+  std::string node, op, reason;
+  int opset = 0;
+};
+std::vector<UnsupportedNode> FindUnsupported(const Graph& graph);
+
+}  // namespace ergo
+
+#endif  // ERGO_ENGINE_PLAN_PLAN_H_

@@ -1,0 +1,45 @@
+// Session: runs one Plan. It owns the arena; the operands of every step are laid out when it is
+// made, so that Run only patches the caller's pointers and calls kernels: no allocation, no lock
+// but ParallelFor's, no failure.
+//
+// Thread safety: one thread at a time; make one Session a worker. The Plan and the ParallelFor
+// outlive it.
+#ifndef ERGO_ENGINE_RUN_SESSION_H_
+#define ERGO_ENGINE_RUN_SESSION_H_
+
+#include <memory>
+#include <span>
+
+#include "engine/plan/plan.h"
+#include "engine/run/trace.h"
+#include "kernels/base/parallel_for.h"
+
+namespace ergo {
+
+class Session {
+ public:
+  // ResourceExhausted when there is no memory for the arena. `parallel` may have fewer workers than
+  // the plan was made for, not more.
+  static Result<std::unique_ptr<Session>> Create(const Plan& plan, ParallelFor& parallel);
+  ~Session();
+
+  // Inputs and outputs in the plan's order, with exactly its dtypes and shapes (a bug otherwise:
+  // callers check what comes from outside with CheckInputs), aligned for their dtype. Outputs must
+  // not overlap inputs or each other. `trace` may be null.
+  void Run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs,
+           Trace* trace = nullptr);
+
+  const Plan& GetPlan() const;
+
+ private:
+  struct Frame;
+  Session();
+  std::unique_ptr<Frame> frame_;
+};
+
+// InvalidArgument naming the input whose dtype or shape is not the plan's.
+Status CheckInputs(const Plan& plan, std::span<const TensorView> inputs);
+
+}  // namespace ergo
+
+#endif  // ERGO_ENGINE_RUN_SESSION_H_

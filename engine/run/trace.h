@@ -1,0 +1,40 @@
+// Trace: what each step of a run cost, written as Chrome-trace JSON (chrome://tracing, Perfetto).
+//
+// Recording does not allocate: the buffer is made with the trace, and events past its end are
+// counted as dropped. Thread safety: one recording thread.
+#ifndef ERGO_ENGINE_RUN_TRACE_H_
+#define ERGO_ENGINE_RUN_TRACE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/plan/plan.h"
+
+namespace ergo {
+
+class Trace {
+ public:
+  struct Event {
+    const Step* step;  // of a Plan that outlives the trace
+    int64_t begin_ns, end_ns;  // of the monotonic clock
+  };
+
+  explicit Trace(size_t max_events);
+
+  void Record(const Step& step, int64_t begin_ns, int64_t end_ns);
+  const std::vector<Event>& Events() const { return events_; }
+  size_t Dropped() const { return dropped_; }
+  void Clear();
+
+  // Complete events ("ph": "X") with op, kernel variant, shapes, GFLOP/s and GB/s as arguments.
+  std::string ToChromeJson() const;
+
+ private:
+  std::vector<Event> events_;
+  size_t dropped_ = 0;
+};
+
+}  // namespace ergo
+
+#endif  // ERGO_ENGINE_RUN_TRACE_H_
