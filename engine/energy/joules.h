@@ -21,16 +21,17 @@ std::string_view EnergySourceName(EnergySource source);  // "measured", ...
 struct Joules {
   double value = 0;  // J, over the window; meaningful only when source is not kUnavailable
   EnergySource source = EnergySource::kUnavailable;
-  std::string domains;  // what was counted: "package-0 dram", "cpu model"
-  std::string reason;   // why unavailable, and what to do
-  double window_s = 0;  // how long was counted
+  std::string domains;        // what was counted: "package-0 dram", "cpu model"
+  std::string reason;         // why unavailable, and what to do
+  double window_s = 0;        // how long was counted
   double relative_error = 0;  // one sigma, as far as known
 
   // "0.0123 J (measured, package-0)", "unavailable (reason)".
   std::string ToString() const;
 };
 
-// measured + measured = measured; as soon as one is modelled, so is the sum; unavailable swallows all.
+// measured + measured = measured; as soon as one is modelled, so is the sum; unavailable swallows
+// all.
 Joules operator+(const Joules& a, const Joules& b);
 
 }  // namespace ergo

@@ -11,7 +11,9 @@ namespace ergo {
 
 Subgraph::Subgraph(std::string attribute_name, std::unique_ptr<Graph> inner,
                    std::vector<ValueId> captured)
-    : attribute(std::move(attribute_name)), graph(std::move(inner)), captures(std::move(captured)) {}
+    : attribute(std::move(attribute_name)),
+      graph(std::move(inner)),
+      captures(std::move(captured)) {}
 Subgraph::Subgraph(const Subgraph& other)
     : attribute(other.attribute),
       graph(std::make_unique<Graph>(*other.graph)),
@@ -291,7 +293,9 @@ std::string AttributeText(const Attribute& attribute) {
 
 }  // namespace
 
-Status Graph::Verify() const { return Verifier(*this).Run(0); }
+Status Graph::Verify() const {
+  return Verifier(*this).Run(0);
+}
 
 std::string Graph::ToString() const {
   const auto names = [&](const std::vector<ValueId>& ids) {

@@ -68,7 +68,7 @@ struct Node {
   std::string name;    // for messages and traces; importers make one up where there is none
   std::string domain;  // "" is ai.onnx
   std::string op;
-  int opset = 0;       // version of the domain's operator set that gives `op` its meaning
+  int opset = 0;                 // version of the domain's operator set that gives `op` its meaning
   std::vector<ValueId> inputs;   // kNoValue for absent ones; trailing absent ones are dropped
   std::vector<ValueId> outputs;  // kNoValue likewise
   std::map<std::string, Attribute, std::less<>> attributes;

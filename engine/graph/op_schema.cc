@@ -95,8 +95,8 @@ Status InferContext::SetOutput(size_t i, DType dtype, const SymbolicShape& shape
 Status InferNode(Graph& graph, Node& node) {
   const OpSchema* schema = FindSchema(node.domain, node.op, node.opset);
   if (schema == nullptr) {
-    return Unsupported("{}: operator {}{}{} is not supported at opset {}", node.Label(), node.domain,
-                       node.domain.empty() ? "" : ".", node.op, node.opset);
+    return Unsupported("{}: operator {}{}{} is not supported at opset {}", node.Label(),
+                       node.domain, node.domain.empty() ? "" : ".", node.op, node.opset);
   }
   const auto within = [](size_t count, int low, int high) {
     return static_cast<int>(count) >= low && (high < 0 || static_cast<int>(count) <= high);

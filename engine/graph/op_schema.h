@@ -24,6 +24,7 @@ class InferContext {
   InferContext(Graph& graph, Node& node) : graph_(graph), node_(node) {}
 
   const Node& GetNode() const { return node_; }
+  Node& MutableNode() { return node_; }  // for control flow, whose subgraphs are inferred in place
   Graph& GetGraph() { return graph_; }
   bool HasInput(size_t i) const { return node_.HasInput(i); }
   size_t InputCount() const { return node_.inputs.size(); }
@@ -51,7 +52,7 @@ using InferFn = Status (*)(InferContext& context);
 struct OpSchema {
   std::string_view domain;  // "" is ai.onnx, "ergo" is ours
   std::string_view op;
-  int since_version;        // lowest opset in which these rules hold
+  int since_version;             // lowest opset in which these rules hold
   int min_inputs, max_inputs;    // max -1: variadic
   int min_outputs, max_outputs;  // max -1: variadic
   InferFn infer;
@@ -77,16 +78,16 @@ Result<int> NormalizeAxis(int64_t axis, int rank);
 Result<SymbolicShape> BroadcastSymbolic(const SymbolicShape& a, const SymbolicShape& b);
 
 // Family tables, gathered in schema.cc: add a family by a line here, and one there.
-std::span<const OpSchema> GemmSchemas();         // MatMul, Gemm, MatMulInteger, Einsum, ergo.FusedGemm
-std::span<const OpSchema> ConvSchemas();         // Conv, ergo.FusedConv
-std::span<const OpSchema> PoolSchemas();         // MaxPool, AveragePool, Global*
+std::span<const OpSchema> GemmSchemas();  // MatMul, Gemm, MatMulInteger, Einsum, ergo.FusedGemm
+std::span<const OpSchema> ConvSchemas();  // Conv, ergo.FusedConv
+std::span<const OpSchema> PoolSchemas();  // MaxPool, AveragePool, Global*
 std::span<const OpSchema> ElementwiseSchemas();  // Add ... Where, Cast, Clip
 std::span<const OpSchema> ReduceSchemas();       // ReduceSum ..., ArgMax
 std::span<const OpSchema> NormSchemas();         // BatchNormalization, LayerNormalization, Softmax
-std::span<const OpSchema> MoveSchemas();         // Transpose, Concat, Slice, Gather, Reshape, Shape ...
-std::span<const OpSchema> QuantizeSchemas();     // DynamicQuantizeLinear ...
-std::span<const OpSchema> RecurrentSchemas();    // LSTM ...
-std::span<const OpSchema> ControlSchemas();      // If, Identity, Constant
+std::span<const OpSchema> MoveSchemas();  // Transpose, Concat, Slice, Gather, Reshape, Shape ...
+std::span<const OpSchema> QuantizeSchemas();   // DynamicQuantizeLinear ...
+std::span<const OpSchema> RecurrentSchemas();  // LSTM ...
+std::span<const OpSchema> ControlSchemas();    // If
 
 }  // namespace ergo
 

@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const OpSchema> ConvSchemas() { return {}; }
+std::span<const OpSchema> ConvSchemas() {
+  return {};
+}
 
 }  // namespace ergo

@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const OpSchema> ElementwiseSchemas() { return {}; }
+std::span<const OpSchema> ElementwiseSchemas() {
+  return {};
+}
 
 }  // namespace ergo

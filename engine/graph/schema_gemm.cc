@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const OpSchema> GemmSchemas() { return {}; }
+std::span<const OpSchema> GemmSchemas() {
+  return {};
+}
 
 }  // namespace ergo

@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const OpSchema> MoveSchemas() { return {}; }
+std::span<const OpSchema> MoveSchemas() {
+  return {};
+}
 
 }  // namespace ergo

@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const OpSchema> NormSchemas() { return {}; }
+std::span<const OpSchema> NormSchemas() {
+  return {};
+}
 
 }  // namespace ergo

@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const OpSchema> PoolSchemas() { return {}; }
+std::span<const OpSchema> PoolSchemas() {
+  return {};
+}
 
 }  // namespace ergo

@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const OpSchema> QuantizeSchemas() { return {}; }
+std::span<const OpSchema> QuantizeSchemas() {
+  return {};
+}
 
 }  // namespace ergo

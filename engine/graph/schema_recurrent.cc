@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const OpSchema> RecurrentSchemas() { return {}; }
+std::span<const OpSchema> RecurrentSchemas() {
+  return {};
+}
 
 }  // namespace ergo

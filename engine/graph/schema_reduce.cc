@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const OpSchema> ReduceSchemas() { return {}; }
+std::span<const OpSchema> ReduceSchemas() {
+  return {};
+}
 
 }  // namespace ergo

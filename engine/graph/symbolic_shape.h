@@ -14,7 +14,8 @@ namespace ergo {
 
 struct Dim {
   int64_t value = -1;  // >= 0 when known
-  std::string symbol;  // when not known: a name that means the same number wherever it stands, or ""
+  std::string
+      symbol;  // when not known: a name that means the same number wherever it stands, or ""
 
   Dim() = default;
   Dim(int64_t known) : value(known) {}  // NOLINT: implicit, a number is a dimension
@@ -27,7 +28,8 @@ struct Dim {
   bool Known() const { return value >= 0; }
   // Certainly the same number.
   bool SameAs(const Dim& other) const {
-    return Known() ? value == other.value : !symbol.empty() && !other.Known() && symbol == other.symbol;
+    return Known() ? value == other.value
+                   : !symbol.empty() && !other.Known() && symbol == other.symbol;
   }
   std::string ToString() const {
     return Known() ? std::to_string(value) : symbol.empty() ? "?" : symbol;

@@ -23,7 +23,8 @@ class Tensor {
   Tensor() = default;  // undefined dtype, no bytes
 
   // Borrows `data`, DTypeBytes(dtype, elements) bytes aligned for the dtype (64 bytes for weights),
-  // which stay unchanged as long as `owner` lives. A null owner: the caller guarantees the lifetime.
+  // which stay unchanged as long as `owner` lives. A null owner: the caller guarantees the
+  // lifetime.
   Tensor(DType dtype, const Shape& shape, const void* data, std::shared_ptr<const void> owner)
       : owner_(std::move(owner)), data_(data), dtype_(dtype), shape_(shape) {}
 
@@ -60,7 +61,9 @@ class Tensor {
   const std::shared_ptr<const void>& Owner() const { return owner_; }
   TensorView View() const { return {data_, dtype_, Device::kCpu, shape_}; }
   template <typename T>
-  std::span<const T> Span() const { return View().Span<T>(); }
+  std::span<const T> Span() const {
+    return View().Span<T>();
+  }
 
   // The same bytes under another shape with as many elements.
   Tensor Reshaped(const Shape& shape) const {

@@ -5,8 +5,9 @@
 //   FusedConv  inputs X, W, B?, Z?   Y = activation(Conv(X, W) + B + Z); Z is a residual of Y's
 //              shape. Attributes: those of Conv, and activation, alpha, beta.
 //   FusedGemm  inputs A, B, C?, Z?   Y = activation(A x B + C + Z), A and B as in MatMul (broadcast
-//              batches) after trans_a / trans_b swap their last two axes; C is a bias [N] or [1, N];
-//              Z is a residual of Y's shape. Attributes: trans_a, trans_b, activation, alpha, beta.
+//              batches) after trans_a / trans_b swap their last two axes; C is a bias [N] or [1,
+//              N]; Z is a residual of Y's shape. Attributes: trans_a, trans_b, activation, alpha,
+//              beta.
 // activation is "none", "relu", "leaky_relu" (alpha), "clip" (alpha = min, beta = max), "sigmoid",
 // "tanh", "silu", "hard_swish" or "gelu" (erf form).
 #ifndef ERGO_ENGINE_PASSES_PASSES_H_
@@ -42,12 +43,13 @@ Result<std::vector<PassReport>> Optimize(Graph& graph);
 
 // The passes, one a file of the same name.
 Result<int> FoldConstantsPass(Graph& graph);
-Result<int> RemoveIdentities(Graph& graph);   // Identity, Dropout at inference, no-op Cast/Reshape/Transpose
-Result<int> FuseBatchNorm(Graph& graph);      // BatchNormalization after Conv, into its weights
-Result<int> FuseGemm(Graph& graph);           // MatMul + Add and Gemm -> FusedGemm
-Result<int> FuseConv(Graph& graph);           // Conv (+ Add of bias) -> FusedConv
-Result<int> FuseActivation(Graph& graph);     // activation into the one FusedConv/FusedGemm before it
-Result<int> FuseResidual(Graph& graph);       // Add of a same-shaped value into FusedConv/FusedGemm
+Result<int> RemoveIdentities(
+    Graph& graph);  // Identity, Dropout at inference, no-op Cast/Reshape/Transpose
+Result<int> FuseBatchNorm(Graph& graph);   // BatchNormalization after Conv, into its weights
+Result<int> FuseGemm(Graph& graph);        // MatMul + Add and Gemm -> FusedGemm
+Result<int> FuseConv(Graph& graph);        // Conv (+ Add of bias) -> FusedConv
+Result<int> FuseActivation(Graph& graph);  // activation into the one FusedConv/FusedGemm before it
+Result<int> FuseResidual(Graph& graph);    // Add of a same-shaped value into FusedConv/FusedGemm
 
 }  // namespace ergo
 

@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const Lowering> ConvLowerings() { return {}; }
+std::span<const Lowering> ConvLowerings() {
+  return {};
+}
 
 }  // namespace ergo

@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const Lowering> ElementwiseLowerings() { return {}; }
+std::span<const Lowering> ElementwiseLowerings() {
+  return {};
+}
 
 }  // namespace ergo

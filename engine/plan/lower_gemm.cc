@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const Lowering> GemmLowerings() { return {}; }
+std::span<const Lowering> GemmLowerings() {
+  return {};
+}
 
 }  // namespace ergo

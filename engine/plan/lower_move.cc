@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const Lowering> MoveLowerings() { return {}; }
+std::span<const Lowering> MoveLowerings() {
+  return {};
+}
 
 }  // namespace ergo

@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const Lowering> NormLowerings() { return {}; }
+std::span<const Lowering> NormLowerings() {
+  return {};
+}
 
 }  // namespace ergo

@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const Lowering> PoolLowerings() { return {}; }
+std::span<const Lowering> PoolLowerings() {
+  return {};
+}
 
 }  // namespace ergo

@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const Lowering> QuantizeLowerings() { return {}; }
+std::span<const Lowering> QuantizeLowerings() {
+  return {};
+}
 
 }  // namespace ergo

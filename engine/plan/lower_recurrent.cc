@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const Lowering> RecurrentLowerings() { return {}; }
+std::span<const Lowering> RecurrentLowerings() {
+  return {};
+}
 
 }  // namespace ergo

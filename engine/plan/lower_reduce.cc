@@ -2,6 +2,8 @@
 
 namespace ergo {
 
-std::span<const Lowering> ReduceLowerings() { return {}; }
+std::span<const Lowering> ReduceLowerings() {
+  return {};
+}
 
 }  // namespace ergo

@@ -22,9 +22,15 @@ struct Operand {
   Kind kind = Kind::kAbsent;
   int index = 0;
 };
-inline Operand In(int i) { return {Operand::Kind::kInput, i}; }    // absent inputs stay absent
-inline Operand Out(int i) { return {Operand::Kind::kOutput, i}; }
-inline Operand Absent() { return {}; }
+inline Operand In(int i) {
+  return {Operand::Kind::kInput, i};
+}  // absent inputs stay absent
+inline Operand Out(int i) {
+  return {Operand::Kind::kOutput, i};
+}
+inline Operand Absent() {
+  return {};
+}
 
 class LowerContext {
  public:

@@ -20,8 +20,8 @@
 namespace ergo {
 
 struct PlanOptions {
-  int max_workers = 1;       // ParallelFor::Workers() of the sessions that will run the plan
-  SelectOptions kernels;     // device, forced variants
+  int max_workers = 1;         // ParallelFor::Workers() of the sessions that will run the plan
+  SelectOptions kernels;       // device, forced variants
   PackCache* packs = nullptr;  // shared by the plans of one model; outlives the plan
 };
 
@@ -45,25 +45,24 @@ struct PlanTensor {
 
 class Plan;
 
-// If: runs one of two plans, chosen by a bool tensor at run time.
+// If: runs one of two plans, chosen by a bool tensor at run time. The step's inputs are the
+// condition, then what feeds the inputs of then_plan, then what feeds those of else_plan; its
+// outputs are the outputs of either.
 struct Branch {
-  int condition = 0;  // tensor
   std::unique_ptr<Plan> then_plan, else_plan;
-  // Tensors of the outer plan that feed each branch's inputs.
-  std::vector<int> then_inputs, else_inputs;
-  size_t arena_offset = 0;  // of the branch's own arena within the outer one
 };
 
 struct Step {
-  std::string label;   // "Conv 'conv_3'"
-  std::string op;      // "Conv"
+  std::string label;                 // "Conv 'conv_3'"
+  std::string op;                    // "Conv"
   std::vector<int> inputs, outputs;  // indices into Plan::tensors
   // Exactly one of the two.
   std::unique_ptr<Kernel> kernel;
   std::unique_ptr<Branch> branch;
-  KernelInfo info;     // of the kernel
+  KernelInfo info;  // of the kernel
   KernelCost cost;
-  size_t workspace_offset = 0, workspace_bytes = 0;  // within the arena
+  // Within the arena: the kernel's workspace, or the arena of the branch that runs.
+  size_t workspace_offset = 0, workspace_bytes = 0;
 };
 
 class Plan {
@@ -76,15 +75,16 @@ class Plan {
   std::vector<Port> inputs, outputs;
   std::vector<PlanTensor> tensors;
   std::vector<Step> steps;
-  size_t arena_bytes = 0;   // what a Session allocates, workspaces and branches included
-  size_t tensor_bytes = 0;  // sum over all arena tensors: what the arena would take without reuse
+  size_t arena_bytes = 0;     // what a Session allocates, workspaces and branches included
+  size_t tensor_bytes = 0;    // sum over all arena tensors: what the arena would take without reuse
   size_t constant_bytes = 0;  // constants that steps still read
-  int folded_nodes = 0;     // nodes of the graph whose results became constants here
-  int max_workers = 1;      // from PlanOptions
+  int folded_nodes = 0;       // nodes of the graph whose results became constants here
+  int max_workers = 1;        // from PlanOptions
 };
 
 // Errors: InvalidArgument where shapes do not fit the graph, Unsupported naming the node, its
-// operator and what is missing. Does not change `graph`; the plan keeps the constants it needs alive.
+// operator and what is missing. Does not change `graph`; the plan keeps the constants it needs
+// alive.
 Result<std::unique_ptr<Plan>> BuildPlan(const Graph& graph, std::span<const Shape> input_shapes,
                                         const PlanOptions& options);
 

@@ -20,9 +20,9 @@
 namespace ergo {
 
 struct ModelOptions {
-  int threads = 1;           // per run; a Runner's pool has as many
+  int threads = 1;  // per run; a Runner's pool has as many
   SelectOptions kernels;
-  size_t max_plans = 64;     // combinations of input shapes kept ready
+  size_t max_plans = 64;  // combinations of input shapes kept ready
 };
 
 // Thread safety: all members may be called concurrently.

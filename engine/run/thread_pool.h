@@ -2,7 +2,8 @@
 // idle workers spin for a while (cheap hand-over while requests keep coming) and then park on a
 // futex (silent when idle).
 //
-// Thread safety: Run may be called by one thread at a time (each Session has its own pool, or none).
+// Thread safety: Run may be called by one thread at a time (each Session has its own pool, or
+// none).
 #ifndef ERGO_ENGINE_RUN_THREAD_POOL_H_
 #define ERGO_ENGINE_RUN_THREAD_POOL_H_
 
@@ -14,9 +15,10 @@
 namespace ergo {
 
 struct ThreadPoolOptions {
-  int threads = 1;       // workers in all, the caller included; at least 1
-  int spin_us = 50;      // how long a worker spins after work before it parks
-  // Processors to pin to: cpus[0] is not used for the caller, cpus[i] is worker i's. Empty: no pinning.
+  int threads = 1;   // workers in all, the caller included; at least 1
+  int spin_us = 50;  // how long a worker spins after work before it parks
+  // Processors to pin to: cpus[0] is not used for the caller, cpus[i] is worker i's. Empty: no
+  // pinning.
   std::vector<int> pin_cpus;
 };
 

@@ -16,7 +16,7 @@ namespace ergo {
 class Trace {
  public:
   struct Event {
-    const Step* step;  // of a Plan that outlives the trace
+    const Step* step;          // of a Plan that outlives the trace
     int64_t begin_ns, end_ns;  // of the monotonic clock
   };
 
@@ -27,7 +27,7 @@ class Trace {
   size_t Dropped() const { return dropped_; }
   void Clear();
 
-  // Complete events ("ph": "X") with op, kernel variant, shapes, GFLOP/s and GB/s as arguments.
+  // Complete events ("ph": "X") with op, kernel variant, GFLOP/s and GB/s as arguments.
   std::string ToChromeJson() const;
 
  private:

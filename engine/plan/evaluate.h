@@ -1,0 +1,18 @@
+// Runs one node at plan time.
+#ifndef ERGO_ENGINE_PLAN_EVALUATE_H_
+#define ERGO_ENGINE_PLAN_EVALUATE_H_
+
+#include <vector>
+
+#include "engine/graph/graph.h"
+
+namespace ergo {
+
+// The results of a node all of whose inputs are constants of `graph` and whose output types and
+// shapes have been inferred. An entry for each output, undefined for unwanted ones. Unsupported as
+// lowering says.
+Result<std::vector<Tensor>> EvaluateNode(const Graph& graph, const Node& node);
+
+}  // namespace ergo
+
+#endif  // ERGO_ENGINE_PLAN_EVALUATE_H_

@@ -1,0 +1,152 @@
+#include "engine/run/session.h"
+
+#include <time.h>
+
+#include <utility>
+#include <vector>
+
+namespace ergo {
+namespace {
+
+int64_t NowNs() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+// An operand whose pointer is the caller's and set anew in each run.
+struct Patch {
+  size_t step;
+  size_t operand;
+  size_t port;
+};
+
+}  // namespace
+
+// One plan laid out over one arena. Branches are frames of their own within the same arena.
+struct Session::Frame {
+  struct Operands {
+    std::vector<TensorView> inputs;
+    std::vector<MutableTensorView> outputs;
+    std::unique_ptr<Frame> then_frame, else_frame;
+  };
+
+  Frame(const Plan& the_plan, ParallelFor& the_parallel, std::byte* the_arena)
+      : plan(the_plan), parallel(the_parallel), arena(the_arena) {
+    operands.resize(plan.steps.size());
+    for (size_t i = 0; i < plan.steps.size(); ++i) LayOut(i);
+  }
+
+  void LayOut(size_t i) {
+    using Storage = PlanTensor::Storage;
+    const Step& step = plan.steps[i];
+    for (size_t k = 0; k < step.inputs.size(); ++k) {
+      const PlanTensor& tensor = plan.tensors[static_cast<size_t>(step.inputs[k])];
+      TensorView view{nullptr, tensor.dtype, Device::kCpu, tensor.shape};
+      const auto port = static_cast<size_t>(tensor.index);
+      if (tensor.storage == Storage::kArena) view.data = arena + tensor.offset;
+      if (tensor.storage == Storage::kConstant) view.data = tensor.constant.Data();
+      if (tensor.storage == Storage::kInput) input_reads.push_back({i, k, port});
+      if (tensor.storage == Storage::kOutput) output_reads.push_back({i, k, port});
+      operands[i].inputs.push_back(view);
+    }
+    for (size_t k = 0; k < step.outputs.size(); ++k) {
+      const PlanTensor& tensor = plan.tensors[static_cast<size_t>(step.outputs[k])];
+      MutableTensorView view{nullptr, tensor.dtype, Device::kCpu, tensor.shape};
+      if (tensor.storage == Storage::kArena) view.data = arena + tensor.offset;
+      if (tensor.storage == Storage::kOutput) {
+        output_writes.push_back({i, k, static_cast<size_t>(tensor.index)});
+      }
+      operands[i].outputs.push_back(view);
+    }
+    if (step.branch) {
+      std::byte* inner = arena + step.workspace_offset;
+      operands[i].then_frame = std::make_unique<Frame>(*step.branch->then_plan, parallel, inner);
+      operands[i].else_frame = std::make_unique<Frame>(*step.branch->else_plan, parallel, inner);
+    }
+  }
+
+  void Run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs,
+           Trace* trace) {
+    for (const Patch& p : input_reads)
+      operands[p.step].inputs[p.operand].data = inputs[p.port].data;
+    for (const Patch& p : output_reads) {
+      operands[p.step].inputs[p.operand].data = outputs[p.port].data;
+    }
+    for (const Patch& p : output_writes) {
+      operands[p.step].outputs[p.operand].data = outputs[p.port].data;
+    }
+    for (size_t i = 0; i < plan.steps.size(); ++i) {
+      const int64_t begin_ns = trace ? NowNs() : 0;
+      RunStep(plan.steps[i], operands[i], trace);
+      if (trace) trace->Record(plan.steps[i], begin_ns, NowNs());
+    }
+  }
+
+  void RunStep(const Step& step, Operands& own, Trace* trace) {
+    if (step.kernel) {
+      step.kernel->Run({own.inputs,
+                        own.outputs,
+                        {arena + step.workspace_offset, step.workspace_bytes},
+                        parallel});
+      return;
+    }
+    const bool taken = *static_cast<const uint8_t*>(own.inputs[0].data) != 0;
+    const size_t then_count = step.branch->then_plan->inputs.size();
+    const std::span<const TensorView> rest = std::span(own.inputs).subspan(1);
+    if (taken) {
+      own.then_frame->Run(rest.first(then_count), own.outputs, trace);
+    } else {
+      own.else_frame->Run(rest.subspan(then_count), own.outputs, trace);
+    }
+  }
+
+  const Plan& plan;
+  ParallelFor& parallel;
+  std::byte* arena;
+  AlignedBuffer owned_arena;       // of the outermost frame
+  std::vector<Operands> operands;  // parallel to plan.steps
+  std::vector<Patch> input_reads, output_reads, output_writes;
+};
+
+Session::Session() = default;
+Session::~Session() = default;
+
+Result<std::unique_ptr<Session>> Session::Create(const Plan& plan, ParallelFor& parallel) {
+  ERGO_CHECK_MSG(parallel.Workers() <= plan.max_workers, "{} workers for a plan made for {}",
+                 parallel.Workers(), plan.max_workers);
+  Result<AlignedBuffer> arena = AlignedBuffer::Allocate(plan.arena_bytes);
+  if (!arena.ok()) return std::move(arena).status().WithContext("arena");
+  std::unique_ptr<Session> session(new Session);
+  session->frame_ = std::make_unique<Frame>(plan, parallel, arena->Data());
+  session->frame_->owned_arena = std::move(arena).value();
+  return session;
+}
+
+void Session::Run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs,
+                  Trace* trace) {
+  ERGO_CHECK(inputs.size() == frame_->plan.inputs.size());
+  ERGO_CHECK(outputs.size() == frame_->plan.outputs.size());
+  frame_->Run(inputs, outputs, trace);
+}
+
+const Plan& Session::GetPlan() const {
+  return frame_->plan;
+}
+
+Status CheckInputs(const Plan& plan, std::span<const TensorView> inputs) {
+  if (inputs.size() != plan.inputs.size()) {
+    return InvalidArgument("{} inputs given, the model has {}", inputs.size(), plan.inputs.size());
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Plan::Port& port = plan.inputs[i];
+    if (inputs[i].dtype != port.dtype || !(inputs[i].shape == port.shape)) {
+      return InvalidArgument("input '{}' is {}{}, expected {}{}", port.name,
+                             DTypeName(inputs[i].dtype), inputs[i].shape.ToString(),
+                             DTypeName(port.dtype), port.shape.ToString());
+    }
+  }
+  return {};
+}
+
+}  // namespace ergo
