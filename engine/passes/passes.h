@@ -35,7 +35,8 @@ std::span<const Pass> AllPasses();
 struct PassReport {
   std::string_view pass;
   int changes = 0;
-  int nodes_before = 0, nodes_after = 0;
+  int nodes_before = 0,
+      nodes_after = 0;  // of the whole optimization, and after the pass's last run
 };
 
 // Runs all passes until a round changes nothing. Verifies the graph after each.

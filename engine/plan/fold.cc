@@ -51,7 +51,6 @@ class Folder {
       todo.pop_back();
       ERGO_RETURN_IF_ERROR(Visit(std::move(node), todo));
     }
-    for (const auto& [from, to] : replaced_) graph_.ReplaceUses(from, to);
     RemoveDead();
     return folded_;
   }
@@ -139,7 +138,20 @@ class Folder {
       const std::vector<ValueId> results =
           InlineGraph(graph_, *branch.graph, branch.captures, node.name, nodes);
       for (size_t i = 0; i < node.outputs.size(); ++i) {
-        if (node.outputs[i] != kNoValue) replaced_.emplace_back(node.outputs[i], results[i]);
+        const ValueId output = node.outputs[i];
+        if (output == kNoValue) continue;
+        if (std::ranges::find(graph_.outputs, output) == graph_.outputs.end()) {
+          replaced_.emplace_back(output, results[i]);
+        } else {
+          // The graph's outputs keep their names.
+          Node identity;
+          identity.name = fmt::format("{}/output_{}", node.name, i);
+          identity.op = "Identity";
+          identity.opset = node.opset;
+          identity.inputs = {results[i]};
+          identity.outputs = {output};
+          nodes.push_back(std::move(identity));
+        }
       }
       std::move(nodes.rbegin(), nodes.rend(), std::back_inserter(todo));
       return true;

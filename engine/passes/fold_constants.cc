@@ -1,0 +1,10 @@
+#include "engine/passes/passes.h"
+#include "engine/plan/fold.h"
+
+namespace ergo {
+
+Result<int> FoldConstantsPass(Graph& graph) {
+  return FoldConstants(graph);
+}
+
+}  // namespace ergo

@@ -1,0 +1,21 @@
+// The operators that later passes fuse into: ergo.FusedConv and ergo.FusedGemm (see passes.h).
+#ifndef ERGO_ENGINE_PASSES_FUSIBLE_H_
+#define ERGO_ENGINE_PASSES_FUSIBLE_H_
+
+#include "engine/graph/graph.h"
+
+namespace ergo {
+
+// Input number of the residual Z of both fused operators.
+inline constexpr size_t kFusedResidual = 3;
+
+// True for a fused operator that has no activation yet (and so may still take a residual too, if it
+// has none).
+inline bool AcceptsActivation(const Node& node) {
+  return node.domain == "ergo" && (node.op == "FusedConv" || node.op == "FusedGemm") &&
+         node.StringAttr("activation", "none") == "none";
+}
+
+}  // namespace ergo
+
+#endif  // ERGO_ENGINE_PASSES_FUSIBLE_H_
