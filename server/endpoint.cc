@@ -28,8 +28,7 @@ Result<Endpoint> Endpoint::Parse(std::string_view text) {
   if (colon == std::string_view::npos) return Malformed(text);
   std::string_view host = rest.substr(0, colon);
   const std::string_view port = rest.substr(colon + 1);
-  const auto [end, error] =
-      std::from_chars(port.data(), port.data() + port.size(), endpoint.port);
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), endpoint.port);
   if (error != std::errc() || end != port.data() + port.size() || port.empty()) {
     return Malformed(text);
   }
