@@ -26,12 +26,13 @@ struct Joules {
   double window_s = 0;        // how long was counted
   double relative_error = 0;  // one sigma, as far as known
 
-  // "0.0123 J (measured, package-0)", "unavailable (reason)".
+  // "12.3 mJ +-5 % (measured, package-0 dram)", "unavailable (reason)".
   std::string ToString() const;
 };
 
 // measured + measured = measured; as soon as one is modelled, so is the sum; unavailable swallows
-// all.
+// all. Windows of the same domains are taken as one after the other (window_s adds up), of
+// different domains as side by side (the longer counts). Errors add up as if they had one cause.
 Joules operator+(const Joules& a, const Joules& b);
 
 }  // namespace ergo
