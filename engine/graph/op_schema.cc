@@ -8,9 +8,9 @@ namespace ergo {
 namespace {
 
 using FamilyTable = std::span<const OpSchema> (*)();
-constexpr std::array<FamilyTable, 10> kFamilies = {
-    GemmSchemas, ConvSchemas, PoolSchemas,     ElementwiseSchemas, ReduceSchemas,
-    NormSchemas, MoveSchemas, QuantizeSchemas, RecurrentSchemas,   ControlSchemas,
+constexpr std::array<FamilyTable, 11> kFamilies = {
+    GemmSchemas, ConvSchemas,     PoolSchemas,      ElementwiseSchemas, ReduceSchemas, NormSchemas,
+    MoveSchemas, QuantizeSchemas, RecurrentSchemas, ControlSchemas,     SelectSchemas,
 };
 
 // Rows of one operator, all versions, found by "domain/op".
@@ -46,6 +46,13 @@ const OpSchema* FindSchema(std::string_view domain, std::string_view op, int ops
     }
   }
   return best;
+}
+
+const Tensor* InferContext::InputConstant(size_t i) const {
+  if (!HasInput(i)) return nullptr;
+  const Tensor* constant = graph_.Constant(node_.Input(i));
+  if (constant == nullptr) missing_.push_back(i);
+  return constant;
 }
 
 std::optional<std::vector<int64_t>> InferContext::InputInts(size_t i) const {
@@ -92,7 +99,7 @@ Status InferContext::SetOutput(size_t i, DType dtype, const SymbolicShape& shape
   return {};
 }
 
-Status InferNode(Graph& graph, Node& node) {
+Status InferNode(Graph& graph, Node& node, std::vector<size_t>* missing) {
   const OpSchema* schema = FindSchema(node.domain, node.op, node.opset);
   if (schema == nullptr) {
     return Unsupported("{}: operator {}{}{} is not supported at opset {}", node.Label(),
@@ -113,7 +120,9 @@ Status InferNode(Graph& graph, Node& node) {
     }
   }
   InferContext context(graph, node);
-  return schema->infer(context).WithContext(node.Label());
+  const Status status = schema->infer(context);
+  if (missing != nullptr) *missing = context.MissingConstants();
+  return Status(status).WithContext(node.Label());
 }
 
 Status InferShapes(Graph& graph) {

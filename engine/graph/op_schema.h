@@ -31,7 +31,10 @@ class InferContext {
   size_t OutputCount() const { return node_.outputs.size(); }
   DType InputType(size_t i) const { return graph_.GetValue(node_.Input(i)).dtype; }
   const SymbolicShape& InputShape(size_t i) const { return graph_.GetValue(node_.Input(i)).shape; }
-  const Tensor* InputConstant(size_t i) const { return graph_.Constant(node_.Input(i)); }
+  // Null when absent or not constant. Which inputs a rule asked for in vain is remembered: where
+  // the result's shape stays unknown, their values decide it.
+  const Tensor* InputConstant(size_t i) const;
+  const std::vector<size_t>& MissingConstants() const { return missing_; }
   // The values of a constant int32 or int64 input; nullopt when it is absent or not constant.
   std::optional<std::vector<int64_t>> InputInts(size_t i) const;
   // The same, from the attribute of older opsets if it is there, else from input i.
@@ -45,6 +48,7 @@ class InferContext {
  private:
   Graph& graph_;
   Node& node_;
+  mutable std::vector<size_t> missing_;
 };
 
 using InferFn = Status (*)(InferContext& context);
@@ -66,7 +70,8 @@ std::vector<const OpSchema*> AllSchemas();
 
 // Types and shapes of all outputs of the node, from what is known of its inputs. Errors name the
 // node; Unsupported for an operator without schema.
-Status InferNode(Graph& graph, Node& node);
+// `missing`, if given, receives the inputs whose values the rule would have liked to know.
+Status InferNode(Graph& graph, Node& node, std::vector<size_t>* missing = nullptr);
 
 // InferNode on every node in order. Values that cannot be inferred stay as they are.
 Status InferShapes(Graph& graph);
@@ -87,7 +92,8 @@ std::span<const OpSchema> NormSchemas();         // BatchNormalization, LayerNor
 std::span<const OpSchema> MoveSchemas();  // Transpose, Concat, Slice, Gather, Reshape, Shape ...
 std::span<const OpSchema> QuantizeSchemas();   // DynamicQuantizeLinear ...
 std::span<const OpSchema> RecurrentSchemas();  // LSTM ...
-std::span<const OpSchema> ControlSchemas();    // If
+std::span<const OpSchema> ControlSchemas();    // If, Loop, Scan
+std::span<const OpSchema> SelectSchemas();     // NonZero, Compress, Unique, NonMaxSuppression
 
 }  // namespace ergo
 

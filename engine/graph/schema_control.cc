@@ -1,4 +1,4 @@
-// Control flow: the rule of If looks into both branches.
+// Control flow: the rules look into the subgraphs.
 #include <array>
 
 #include "engine/graph/op_schema.h"
@@ -52,7 +52,61 @@ Status InferIf(InferContext& context) {
   return {};
 }
 
+// The body of a Loop or Scan: types of the formal inputs are given by `formals`, shapes are left
+// open since they may change from one iteration to the next.
+Status InferBody(Graph& outer, Subgraph& body, const std::vector<DType>& formals,
+                 size_t node_outputs, size_t control_outputs) {
+  Graph& inner = *body.graph;
+  if (inner.inputs.size() != formals.size() + body.captures.size()) {
+    return InvalidArgument("{} has {} inputs, expected {}", body.attribute,
+                           inner.inputs.size() - body.captures.size(), formals.size());
+  }
+  for (size_t i = 0; i < formals.size(); ++i) {
+    Value& value = inner.GetValue(inner.inputs[i]);
+    if (value.dtype == DType::kUndefined) value.dtype = formals[i];
+  }
+  return InferBranch(outer, body, node_outputs + control_outputs);
+}
+
+Status InferLoop(InferContext& context) {
+  Node& node = context.MutableNode();
+  if (node.subgraphs.size() != 1) return InvalidArgument("needs a body");
+  const size_t carried = node.inputs.size() > 2 ? node.inputs.size() - 2 : 0;
+  std::vector<DType> formals = {DType::kI64, DType::kBool};
+  for (size_t i = 0; i < carried; ++i) formals.push_back(context.InputType(2 + i));
+  ERGO_RETURN_IF_ERROR(
+      InferBody(context.GetGraph(), node.subgraphs[0], formals, node.outputs.size(), 1));
+  const Graph& body = *node.subgraphs[0].graph;
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    const DType dtype =
+        i < carried ? context.InputType(2 + i) : body.GetValue(body.outputs[1 + i]).dtype;
+    ERGO_RETURN_IF_ERROR(context.SetOutput(i, dtype, {}));
+  }
+  return {};
+}
+
+Status InferScan(InferContext& context) {
+  Node& node = context.MutableNode();
+  if (node.subgraphs.size() != 1) return InvalidArgument("needs a body");
+  if (node.opset < 9) return Unsupported("Scan of opset 8 (with a batch axis) is not supported");
+  const int64_t scans = node.IntAttr("num_scan_inputs", 0);
+  if (scans < 1 || scans > static_cast<int64_t>(node.inputs.size())) {
+    return InvalidArgument("num_scan_inputs is {}", scans);
+  }
+  std::vector<DType> formals;
+  for (size_t i = 0; i < node.inputs.size(); ++i) formals.push_back(context.InputType(i));
+  ERGO_RETURN_IF_ERROR(
+      InferBody(context.GetGraph(), node.subgraphs[0], formals, node.outputs.size(), 0));
+  const Graph& body = *node.subgraphs[0].graph;
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    ERGO_RETURN_IF_ERROR(context.SetOutput(i, body.GetValue(body.outputs[i]).dtype, {}));
+  }
+  return {};
+}
+
 constexpr std::array kSchemas = {
+    OpSchema{"", "Loop", 1, 2, -1, 1, -1, InferLoop},
+    OpSchema{"", "Scan", 8, 1, -1, 1, -1, InferScan},
     OpSchema{"", "If", 1, 1, 1, 1, -1, InferIf},
 };
 

@@ -48,6 +48,12 @@ class Tensor {
   static Tensor FromValues(const Shape& shape, std::initializer_list<T> values) {
     return FromValues<T>(shape, std::span<const T>(values.begin(), values.size()));
   }
+  // Copies what the view shows.
+  static Tensor CopyOf(const TensorView& view) {
+    AlignedBuffer buffer = AlignedBuffer::AllocateOrDie(static_cast<size_t>(view.Bytes()));
+    if (buffer.Size() > 0) std::memcpy(buffer.Data(), view.data, buffer.Size());
+    return Tensor(view.dtype, view.shape, std::move(buffer));
+  }
   template <typename T>
   static Tensor Scalar(T value) {
     return FromValues<T>(Shape(), {value});

@@ -40,7 +40,10 @@ const Shape& NodeLowering::InputShape(int i) const {
 }
 
 const Tensor* NodeLowering::InputConstant(int i) const {
-  return graph_.Constant(node_.Input(static_cast<size_t>(i)));
+  if (!HasInput(i)) return nullptr;
+  const Tensor* constant = graph_.Constant(node_.Input(static_cast<size_t>(i)));
+  if (constant == nullptr) missing_.push_back(static_cast<size_t>(i));
+  return constant;
 }
 
 DType NodeLowering::OutputType(int i) const {

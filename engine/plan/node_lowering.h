@@ -44,6 +44,8 @@ class NodeLowering final : public LowerContext {
   DType InputType(int i) const override;
   const Shape& InputShape(int i) const override;
   const Tensor* InputConstant(int i) const override;
+  // Inputs that InputConstant was asked for in vain.
+  const std::vector<size_t>& MissingConstants() const { return missing_; }
   DType OutputType(int i) const override;
   const Shape& OutputShape(int i) const override;
   Operand Temporary(DType dtype, const Shape& shape) override;
@@ -66,6 +68,7 @@ class NodeLowering final : public LowerContext {
   std::vector<RecordedTemporary> temporaries_;
   std::vector<Tensor> constants_;
   std::vector<std::pair<int, int>> aliases_;
+  mutable std::vector<size_t> missing_;
 };
 
 }  // namespace ergo

@@ -2,50 +2,46 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <optional>
 #include <utility>
 
 #include "engine/graph/op_schema.h"
 #include "engine/plan/copy_kernel.h"
+#include "engine/plan/data_dependent.h"
 #include "engine/plan/fold.h"
+#include "engine/plan/limits.h"
 #include "engine/plan/lowering.h"
-#include "engine/plan/memory_plan.h"
 #include "engine/plan/node_lowering.h"
+#include "engine/plan/tensor_layout.h"
 
 namespace ergo {
 namespace {
 
-using Storage = PlanTensor::Storage;
-
-// A run of bytes that one or more tensors share: aliases, and outputs computed in place. What a
-// value is stored in before storage is decided.
-struct Buffer {
-  Storage storage = Storage::kArena;
-  int index = 0;  // of the caller's input or output
-  Tensor constant;
-  size_t bytes = 0;
-  int first_step = -1, last_step = -1;
-};
-
 class Planner {
  public:
   Planner(Graph graph, const PlanOptions& options)
-      : graph_(std::move(graph)), options_(options), plan_(std::make_unique<Plan>()) {}
+      : graph_(std::move(graph)),
+        options_(options),
+        plan_(std::make_unique<Plan>()),
+        layout_(*plan_) {}
 
   Result<std::unique_ptr<Plan>> Run(std::span<const Shape> input_shapes) {
     ERGO_RETURN_IF_ERROR(BindInputs(input_shapes));
     ERGO_ASSIGN_OR_RETURN(plan_->folded_nodes, FoldConstants(graph_));
-    plan_->max_workers = options_.max_workers;
-    tensor_of_value_.assign(static_cast<size_t>(graph_.ValueCount()), -1);
-    ERGO_RETURN_IF_ERROR(AddPorts());
-    for (const Node& node : graph_.Nodes()) {
-      ERGO_RETURN_IF_ERROR(node.Is("If") ? AddBranch(node) : AddNode(node));
+    plan_->options = options_;
+    const auto values = static_cast<size_t>(graph_.ValueCount());
+    tensor_of_value_.assign(values, -1);
+    late_.assign(values, false);
+    bound_.assign(values, false);
+    evaluated_.assign(values, {});
+    AddInputs();
+    for (NodeId id = 0; id < graph_.NodeCount(); ++id) {
+      ERGO_RETURN_IF_ERROR(Visit(graph_.GetNode(id)));
     }
     ERGO_RETURN_IF_ERROR(ConnectOutputs());
-    ComputeLifetimes();
-    RunInPlace();
-    PlaceBuffers();
+    std::vector<int> kept;
+    if (late_nodes_.size() + evaluations_.size() > 0) kept = BuildLateRegion();
+    layout_.Place(kept);
     return std::move(plan_);
   }
 
@@ -64,116 +60,127 @@ class Planner {
     return {};
   }
 
-  // Tensors and buffers.
-
-  int AddTensor(DType dtype, const Shape& shape, std::string name, int buffer) {
-    PlanTensor tensor;
-    tensor.dtype = dtype;
-    tensor.shape = shape;
-    tensor.name = std::move(name);
-    plan_->tensors.push_back(std::move(tensor));
-    buffer_of_tensor_.push_back(buffer);
-    return static_cast<int>(plan_->tensors.size()) - 1;
-  }
-
-  int AddBuffer(Storage storage, int index, size_t bytes) {
-    Buffer buffer;
-    buffer.storage = storage;
-    buffer.index = index;
-    buffer.bytes = bytes;
-    buffers_.push_back(std::move(buffer));
-    return static_cast<int>(buffers_.size()) - 1;
-  }
-
-  int AddConstant(const Tensor& constant, std::string name) {
-    const int buffer = AddBuffer(Storage::kConstant, 0, static_cast<size_t>(constant.Bytes()));
-    buffers_.back().constant = constant;
-    return AddTensor(constant.Type(), constant.GetShape(), std::move(name), buffer);
-  }
-
-  int AbsentTensor() {
-    if (absent_ < 0) {
-      absent_ = AddTensor(DType::kUndefined, Shape(), "", AddBuffer(Storage::kAbsent, 0, 0));
-    }
-    return absent_;
-  }
-
   // The tensor of a value that is defined already.
   int TensorOf(ValueId id) {
-    if (id == kNoValue) return AbsentTensor();
+    if (id == kNoValue) return layout_.Absent();
     int& tensor = tensor_of_value_[static_cast<size_t>(id)];
     const Value& value = graph_.GetValue(id);
     if (tensor < 0) {
       ERGO_CHECK_MSG(value.constant.has_value(), "'{}' has no tensor", value.name);
-      tensor = AddConstant(*value.constant, value.name);
+      tensor = layout_.AddConstant(*value.constant, value.name);
     }
     return tensor;
   }
 
-  // A new arena tensor for a node's result.
+  // A new arena tensor for a node's result, unless it has one.
   int DefineValue(ValueId id) {
-    if (id == kNoValue) return AbsentTensor();
+    if (id == kNoValue) return layout_.Absent();
+    int& tensor = tensor_of_value_[static_cast<size_t>(id)];
     const Value& value = graph_.GetValue(id);
-    const Shape shape = *value.shape.Concrete();
-    const auto bytes = static_cast<size_t>(DTypeBytes(value.dtype, shape.Elements()));
-    const int tensor =
-        AddTensor(value.dtype, shape, value.name, AddBuffer(Storage::kArena, 0, bytes));
-    tensor_of_value_[static_cast<size_t>(id)] = tensor;
+    if (tensor < 0) tensor = layout_.AddArena(value.dtype, *value.shape.Concrete(), value.name);
     return tensor;
   }
 
-  Buffer& BufferOf(int tensor) {
-    return buffers_[static_cast<size_t>(buffer_of_tensor_[static_cast<size_t>(tensor)])];
-  }
-
-  // Building.
-
-  Status AddPorts() {
+  void AddInputs() {
     for (size_t i = 0; i < graph_.inputs.size(); ++i) {
       const ValueId id = graph_.inputs[i];
       const Value& value = graph_.GetValue(id);
       const Shape shape = *value.shape.Concrete();
       plan_->inputs.push_back({value.name, value.dtype, shape});
-      const auto bytes = static_cast<size_t>(DTypeBytes(value.dtype, shape.Elements()));
-      tensor_of_value_[static_cast<size_t>(id)] = AddTensor(
-          value.dtype, shape, value.name, AddBuffer(Storage::kInput, static_cast<int>(i), bytes));
+      tensor_of_value_[static_cast<size_t>(id)] =
+          layout_.AddInput(value.dtype, shape, value.name, static_cast<int>(i));
     }
-    for (const ValueId id : graph_.outputs) {
-      const Value& value = graph_.GetValue(id);
-      const std::optional<Shape> shape = value.shape.Concrete();
-      if (!shape) {
-        return Unsupported("the shape of output '{}', {}, is not known before the run", value.name,
-                           value.shape.ToString());
-      }
-      plan_->outputs.push_back({value.name, value.dtype, *shape});
+  }
+
+  // Everything that a node reads, its subgraphs' captures included.
+  static std::vector<ValueId> Reads(const Node& node) {
+    std::vector<ValueId> reads = node.inputs;
+    for (const Subgraph& subgraph : node.subgraphs) {
+      reads.insert(reads.end(), subgraph.captures.begin(), subgraph.captures.end());
     }
+    return reads;
+  }
+
+  Status Visit(const Node& node) {
+    const bool after_late = std::ranges::any_of(
+        Reads(node), [&](ValueId id) { return id != kNoValue && late_[static_cast<size_t>(id)]; });
+    if (after_late) {
+      Defer(node);
+      return {};
+    }
+    if (IsDataDependent(node.domain, node.op)) {
+      Evaluate(node);
+      return {};
+    }
+    if (node.Is("If")) return AddBranch(node);
+    std::vector<size_t> missing;
+    Status status = AddNode(node, missing);
+    if (status.code() != StatusCode::kUnsupported || !Bind(node, missing)) return status;
+    Defer(node);
     return {};
   }
 
-  Status AddNode(const Node& node) {
+  void MarkLate(const Node& node) {
+    for (const ValueId id : node.outputs) {
+      if (id != kNoValue) late_[static_cast<size_t>(id)] = true;
+    }
+  }
+
+  void Defer(const Node& node) {
+    late_nodes_.push_back(node);
+    MarkLate(node);
+  }
+
+  // Marks the inputs whose values the node waits for. False when there are none of them, or one is
+  // too large to be something that decides a shape.
+  bool Bind(const Node& node, const std::vector<size_t>& missing) {
+    if (missing.empty()) return false;
+    for (const size_t i : missing) {
+      const std::optional<Shape> shape = graph_.GetValue(node.Input(i)).shape.Concrete();
+      if (!shape || shape->Elements() > kMaxBoundElements) return false;
+    }
+    for (const size_t i : missing) bound_[static_cast<size_t>(node.Input(i))] = true;
+    return true;
+  }
+
+  void Evaluate(const Node& node) {
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      if (node.outputs[i] == kNoValue) continue;
+      evaluated_[static_cast<size_t>(node.outputs[i])] = {-1, static_cast<int>(evaluations_.size()),
+                                                          static_cast<int>(i)};
+    }
+    LateRegion::Evaluation evaluation{node, {}};
+    for (const ValueId id : Reads(node)) evaluation.inputs.push_back({TensorOf(id), -1, 0});
+    evaluations_.push_back(std::move(evaluation));
+    MarkLate(node);
+  }
+
+  Status AddNode(const Node& node, std::vector<size_t>& missing) {
     const MakeContext make{options_.max_workers, options_.packs};
     NodeLowering lowering(graph_, node, make, options_.kernels);
-    ERGO_RETURN_IF_ERROR(lowering.Run());
+    const Status lowered = lowering.Run();
+    if (!lowered.ok()) {
+      missing = lowering.MissingConstants();
+      Node copy = node;
+      std::vector<size_t> for_shapes;
+      if (missing.empty() && InferNode(graph_, copy, &for_shapes).ok()) missing = for_shapes;
+      return lowered;
+    }
     for (const auto& [output, input] : lowering.Aliases()) {
       const ValueId id = node.outputs[static_cast<size_t>(output)];
-      const int source = TensorOf(node.inputs[static_cast<size_t>(input)]);
-      tensor_of_value_[static_cast<size_t>(id)] =
-          AddTensor(lowering.OutputType(output), lowering.OutputShape(output),
-                    graph_.GetValue(id).name, buffer_of_tensor_[static_cast<size_t>(source)]);
+      tensor_of_value_[static_cast<size_t>(id)] = layout_.AddAlias(
+          TensorOf(node.inputs[static_cast<size_t>(input)]), lowering.OutputType(output),
+          lowering.OutputShape(output), graph_.GetValue(id).name);
     }
     std::vector<int> temporaries, constants;
     for (const auto& temporary : lowering.Temporaries()) {
-      const auto bytes =
-          static_cast<size_t>(DTypeBytes(temporary.dtype, temporary.shape.Elements()));
-      temporaries.push_back(AddTensor(temporary.dtype, temporary.shape, node.name + "/temporary",
-                                      AddBuffer(Storage::kArena, 0, bytes)));
+      temporaries.push_back(
+          layout_.AddArena(temporary.dtype, temporary.shape, node.name + "/temporary"));
     }
     for (const Tensor& constant : lowering.Constants()) {
-      constants.push_back(AddConstant(constant, node.name + "/constant"));
+      constants.push_back(layout_.AddConstant(constant, node.name + "/constant"));
     }
-    for (const ValueId id : node.outputs) {
-      if (id != kNoValue && tensor_of_value_[static_cast<size_t>(id)] < 0) DefineValue(id);
-    }
+    for (const ValueId id : node.outputs) DefineValue(id);
     const auto tensor_of = [&](const Operand& operand) {
       const auto i = static_cast<size_t>(operand.index);
       switch (operand.kind) {
@@ -183,51 +190,74 @@ class Planner {
         case Operand::Kind::kTemporary: return temporaries[i];
         case Operand::Kind::kConstant: return constants[i];
       }
-      return AbsentTensor();
+      return layout_.Absent();
     };
     for (NodeLowering::RecordedStep& recorded : lowering.TakeSteps()) {
-      Step step;
-      step.label = node.Label();
-      step.op = node.op;
-      for (const Operand& operand : recorded.inputs) step.inputs.push_back(tensor_of(operand));
-      for (const Operand& operand : recorded.outputs) step.outputs.push_back(tensor_of(operand));
-      step.kernel = std::move(recorded.selected.kernel);
-      step.info = recorded.selected.info;
-      step.cost = recorded.cost;
-      step.workspace_bytes = step.kernel->WorkspaceBytes();
-      plan_->steps.push_back(std::move(step));
+      std::vector<int> inputs, outputs;
+      for (const Operand& operand : recorded.inputs) inputs.push_back(tensor_of(operand));
+      for (const Operand& operand : recorded.outputs) outputs.push_back(tensor_of(operand));
+      AppendStep(node.Label(), node.op, std::move(recorded.selected), recorded.cost,
+                 std::move(inputs), std::move(outputs));
     }
     return {};
   }
 
+  void AppendStep(std::string label, std::string op, Selected selected, const KernelCost& cost,
+                  std::vector<int> inputs, std::vector<int> outputs) {
+    Step step;
+    step.label = std::move(label);
+    step.op = std::move(op);
+    step.inputs = std::move(inputs);
+    step.outputs = std::move(outputs);
+    step.kernel = std::move(selected.kernel);
+    step.info = selected.info;
+    step.cost = cost;
+    step.workspace_bytes = step.kernel->WorkspaceBytes();
+    plan_->steps.push_back(std::move(step));
+  }
+
+  // An If whose branches can both be planned becomes a step; any other is evaluated late.
   Status AddBranch(const Node& node) {
     Step step;
     step.label = node.Label();
     step.op = node.op;
     step.info = {"control", "branch", Device::kCpu, "", "", ""};
     step.branch = std::make_unique<Branch>();
-    step.inputs.push_back(TensorOf(node.Input(0)));
-    const PlanTensor& condition = plan_->tensors[static_cast<size_t>(step.inputs[0])];
-    if (condition.dtype != DType::kBool || condition.shape.Elements() != 1) {
+    const Value& condition = graph_.GetValue(node.Input(0));
+    const std::optional<Shape> condition_shape = condition.shape.Concrete();
+    if (condition.dtype != DType::kBool || !condition_shape || condition_shape->Elements() != 1) {
       return InvalidArgument("{}: the condition is {}{}, not one bool", node.Label(),
                              DTypeName(condition.dtype), condition.shape.ToString());
     }
-    for (const Subgraph& subgraph : node.subgraphs) {
-      const bool is_then = subgraph.attribute == "then_branch";
-      ERGO_ASSIGN_OR_RETURN(std::unique_ptr<Plan> branch, PlanBranch(node, subgraph));
+    const std::array<std::string_view, 2> attributes = {"then_branch", "else_branch"};
+    std::array<const Subgraph*, 2> branches{};
+    for (size_t side = 0; side < 2; ++side) {
+      for (const Subgraph& subgraph : node.subgraphs) {
+        if (subgraph.attribute == attributes[side]) branches[side] = &subgraph;
+      }
+      if (branches[side] == nullptr) {
+        return InvalidArgument("{}: has no {}", node.Label(), attributes[side]);
+      }
+    }
+    for (const ValueId id : node.outputs) {
+      if (id == kNoValue || graph_.GetValue(id).shape.Concrete()) continue;
+      Evaluate(node);
+      return {};
+    }
+    for (size_t side = 0; side < 2; ++side) {
+      ERGO_ASSIGN_OR_RETURN(std::unique_ptr<Plan> branch, PlanBranch(node, *branches[side]));
+      if (branch->late) {
+        Evaluate(node);
+        return {};
+      }
       step.workspace_bytes = std::max(step.workspace_bytes, branch->arena_bytes);
       plan_->constant_bytes += branch->constant_bytes;
       plan_->folded_nodes += branch->folded_nodes;
-      (is_then ? step.branch->then_plan : step.branch->else_plan) = std::move(branch);
+      (side == 0 ? step.branch->then_plan : step.branch->else_plan) = std::move(branch);
     }
-    if (!step.branch->then_plan || !step.branch->else_plan) {
-      return InvalidArgument("{}: needs then_branch and else_branch", node.Label());
-    }
-    for (const std::string_view attribute : {"then_branch", "else_branch"}) {
-      for (const Subgraph& subgraph : node.subgraphs) {
-        if (subgraph.attribute != attribute) continue;
-        for (const ValueId id : subgraph.captures) step.inputs.push_back(TensorOf(id));
-      }
+    step.inputs.push_back(TensorOf(node.Input(0)));
+    for (const Subgraph* subgraph : branches) {
+      for (const ValueId id : subgraph->captures) step.inputs.push_back(TensorOf(id));
     }
     for (const ValueId id : node.outputs) step.outputs.push_back(DefineValue(id));
     plan_->steps.push_back(std::move(step));
@@ -235,167 +265,97 @@ class Planner {
   }
 
   Result<std::unique_ptr<Plan>> PlanBranch(const Node& node, const Subgraph& subgraph) {
-    const std::string context = fmt::format("{}: {}", node.Label(), subgraph.attribute);
     std::vector<Shape> shapes;
     for (const ValueId id : subgraph.captures) {
-      const Value& value = graph_.GetValue(id);
-      const std::optional<Shape> shape = value.shape.Concrete();
-      if (!shape) {
-        return Unsupported("{}: the shape of '{}' is not known before the run", context,
-                           value.name);
-      }
-      shapes.push_back(*shape);
+      shapes.push_back(graph_.GetValue(id).shape.Concrete().value());
     }
     Graph inner = *subgraph.graph;
     inner.outputs.resize(node.outputs.size());
     Result<std::unique_ptr<Plan>> plan = Planner(std::move(inner), options_).Run(shapes);
-    if (!plan.ok()) return std::move(plan).status().WithContext(context);
-    for (size_t i = 0; i < node.outputs.size(); ++i) {
-      if (node.outputs[i] == kNoValue) continue;
-      const Value& value = graph_.GetValue(node.outputs[i]);
-      const std::optional<Shape> shape = value.shape.Concrete();
-      if (!shape || !(*shape == (*plan)->outputs[i].shape)) {
-        return Unsupported("{}: output {} is {} here and {} in the other branch", context, i,
-                           (*plan)->outputs[i].shape.ToString(), value.shape.ToString());
-      }
-    }
-    return plan;
+    if (plan.ok()) return plan;
+    return std::move(plan).status().WithContext(
+        fmt::format("{}: {}", node.Label(), subgraph.attribute));
   }
 
   // Results that are the model's outputs are computed in place of the caller's memory. What already
   // has a place of its own (an input, a constant, another output) is copied there at the end.
   Status ConnectOutputs() {
     for (size_t i = 0; i < graph_.outputs.size(); ++i) {
-      const int source = TensorOf(graph_.outputs[i]);
-      Buffer& buffer = BufferOf(source);
-      if (buffer.storage == Storage::kArena) {
-        buffer.storage = Storage::kOutput;
-        buffer.index = static_cast<int>(i);
+      const ValueId id = graph_.outputs[i];
+      const Value& value = graph_.GetValue(id);
+      if (late_[static_cast<size_t>(id)]) {
+        plan_->outputs.push_back({value.name, value.dtype, Shape(), true});
         continue;
       }
-      const Plan::Port& port = plan_->outputs[i];
-      const int copy = AddTensor(port.dtype, port.shape, port.name,
-                                 AddBuffer(Storage::kOutput, static_cast<int>(i), buffer.bytes));
-      Step step;
-      step.label = fmt::format("Copy to output '{}'", port.name);
-      step.op = "Copy";
-      step.inputs = {source};
-      step.outputs = {copy};
-      Selected selected = MakeCopyKernel();
-      step.kernel = std::move(selected.kernel);
-      step.info = selected.info;
-      const auto bytes = static_cast<int64_t>(buffer.bytes);
-      step.cost = {0, bytes, bytes};
-      plan_->steps.push_back(std::move(step));
+      const int source = TensorOf(id);
+      const PlanTensor& tensor = plan_->tensors[static_cast<size_t>(source)];
+      plan_->outputs.push_back({value.name, tensor.dtype, tensor.shape});
+      if (layout_.MakeOutput(source, static_cast<int>(i))) continue;
+      const int64_t bytes = DTypeBytes(tensor.dtype, tensor.shape.Elements());
+      const Plan::Port& port = plan_->outputs.back();
+      const int copy = layout_.AddOutput(port.dtype, port.shape, port.name, static_cast<int>(i));
+      AppendStep(fmt::format("Copy to output '{}'", port.name), "Copy", MakeCopyKernel(),
+                 {0, bytes, bytes}, {source}, {copy});
     }
     return {};
   }
 
-  void ComputeLifetimes() {
-    for (size_t i = 0; i < plan_->steps.size(); ++i) {
-      const auto touch = [&](int tensor) {
-        Buffer& buffer = BufferOf(tensor);
-        if (buffer.first_step < 0) buffer.first_step = static_cast<int>(i);
-        buffer.last_step = static_cast<int>(i);
-      };
-      std::ranges::for_each(plan_->steps[i].inputs, touch);
-      std::ranges::for_each(plan_->steps[i].outputs, touch);
+  // The rest of the graph as a graph of its own. Returns the tensors that must live until the steps
+  // have run.
+  std::vector<int> BuildLateRegion() {
+    auto region = std::make_unique<LateRegion>();
+    region->evaluations = std::move(evaluations_);
+    std::vector<int> kept;
+    for (const auto& evaluation : region->evaluations) {
+      for (const LateRegion::Feed& feed : evaluation.inputs) kept.push_back(feed.tensor);
     }
-  }
-
-  // Lets output 0 of a step take over the arena bytes of an input that dies there.
-  void RunInPlace() {
-    for (size_t i = 0; i < plan_->steps.size(); ++i) {
-      Step& step = plan_->steps[i];
-      if (!step.kernel || step.outputs.empty()) continue;
-      Buffer& output = BufferOf(step.outputs[0]);
-      if (output.storage != Storage::kArena || output.first_step != static_cast<int>(i)) continue;
-      for (size_t k = 0; k < step.inputs.size(); ++k) {
-        if (TakeOver(step, static_cast<int>(i), k, output)) break;
+    std::vector<bool> is_input(late_.size(), false);
+    std::vector<ValueId> inputs, outputs;
+    const auto need = [&](ValueId id) {
+      if (id == kNoValue || graph_.Constant(id) != nullptr || is_input[static_cast<size_t>(id)]) {
+        return;
       }
-    }
-  }
-
-  bool TakeOver(const Step& step, int step_index, size_t operand, const Buffer& output) {
-    const int from = buffer_of_tensor_[static_cast<size_t>(step.inputs[operand])];
-    const int to = buffer_of_tensor_[static_cast<size_t>(step.outputs[0])];
-    Buffer& input = buffers_[static_cast<size_t>(from)];
-    if (from == to || input.storage != Storage::kArena || input.bytes != output.bytes ||
-        input.last_step != step_index || !step.kernel->MayRunInPlace(static_cast<int>(operand))) {
-      return false;
-    }
-    const auto same_buffer = [&](int tensor) {
-      return buffer_of_tensor_[static_cast<size_t>(tensor)] == from;
+      const LateRegion::Feed& evaluated = evaluated_[static_cast<size_t>(id)];
+      if (late_[static_cast<size_t>(id)] && evaluated.evaluation < 0) return;  // computed within
+      is_input[static_cast<size_t>(id)] = true;
+      inputs.push_back(id);
+      region->bound.push_back(bound_[static_cast<size_t>(id)]);
+      if (evaluated.evaluation >= 0) {
+        region->feeds.push_back(evaluated);
+      } else {
+        region->feeds.push_back({TensorOf(id), -1, 0});
+        kept.push_back(region->feeds.back().tensor);
+      }
     };
-    if (std::ranges::count_if(step.inputs, same_buffer) != 1) return false;
-    input.last_step = output.last_step;
-    for (int& buffer : buffer_of_tensor_) {
-      if (buffer == to) buffer = from;
+    for (const Node& node : late_nodes_) {
+      for (const ValueId id : Reads(node)) need(id);
     }
-    return true;
-  }
-
-  void PlaceBuffers() {
-    std::vector<bool> used(buffers_.size(), false);
-    for (const int buffer : buffer_of_tensor_) used[static_cast<size_t>(buffer)] = true;
-
-    std::vector<BufferLifetime> lifetimes;
-    std::vector<size_t> arena_index(buffers_.size());
-    for (size_t i = 0; i < buffers_.size(); ++i) {
-      const Buffer& buffer = buffers_[i];
-      if (!used[i] || buffer.storage != Storage::kArena || buffer.first_step < 0) continue;
-      arena_index[i] = lifetimes.size();
-      lifetimes.push_back({buffer.bytes, buffer.first_step, buffer.last_step});
+    for (size_t i = 0; i < graph_.outputs.size(); ++i) {
+      if (!late_[static_cast<size_t>(graph_.outputs[i])]) continue;
+      need(graph_.outputs[i]);
+      outputs.push_back(graph_.outputs[i]);
+      region->output_numbers.push_back(static_cast<int>(i));
     }
-    const size_t tensor_buffers = lifetimes.size();
-    for (size_t i = 0; i < plan_->steps.size(); ++i) {
-      lifetimes.push_back(
-          {plan_->steps[i].workspace_bytes, static_cast<int>(i), static_cast<int>(i)});
-    }
-    const MemoryPlan memory = PlanMemory(lifetimes);
-    plan_->arena_bytes = memory.arena_bytes;
-    for (size_t i = 0; i < plan_->steps.size(); ++i) {
-      plan_->steps[i].workspace_offset = memory.offsets[tensor_buffers + i];
-    }
-    for (size_t i = 0; i < plan_->tensors.size(); ++i) {
-      const auto buffer_index = static_cast<size_t>(buffer_of_tensor_[i]);
-      const Buffer& buffer = buffers_[buffer_index];
-      PlanTensor& tensor = plan_->tensors[i];
-      tensor.storage = buffer.storage;
-      tensor.index = buffer.index;
-      if (buffer.storage == Storage::kArena && buffer.first_step >= 0) {
-        tensor.offset = memory.offsets[arena_index[buffer_index]];
-      }
-      if (buffer.storage == Storage::kConstant) tensor.constant = buffer.constant;
-    }
-    SumBytes(used);
-  }
-
-  void SumBytes(const std::vector<bool>& used) {
-    for (size_t i = 0; i < buffers_.size(); ++i) {
-      const Buffer& buffer = buffers_[i];
-      if (buffer.storage == Storage::kConstant && used[i] && buffer.first_step >= 0) {
-        plan_->constant_bytes += buffer.bytes;
-      }
-    }
-    // Before anything shared bytes: each arena tensor on its own, aliases not counted.
-    for (const Step& step : plan_->steps) {
-      for (const int output : step.outputs) {
-        const PlanTensor& tensor = plan_->tensors[static_cast<size_t>(output)];
-        if (tensor.storage != Storage::kArena) continue;
-        plan_->tensor_bytes +=
-            static_cast<size_t>(DTypeBytes(tensor.dtype, tensor.shape.Elements()));
-      }
-    }
+    region->rest = std::move(graph_);
+    region->rest.Nodes() = std::move(late_nodes_);
+    region->rest.inputs = std::move(inputs);
+    region->rest.outputs = std::move(outputs);
+    region->rest.Compact();
+    plan_->late = std::move(region);
+    return kept;
   }
 
   Graph graph_;
   const PlanOptions& options_;
   std::unique_ptr<Plan> plan_;
-  std::vector<Buffer> buffers_;
-  std::vector<int> buffer_of_tensor_;  // parallel to plan_->tensors
-  std::vector<int> tensor_of_value_;   // parallel to the graph's values, -1: none yet
-  int absent_ = -1;
+  TensorLayout layout_;
+  // Parallel to the graph's values.
+  std::vector<int> tensor_of_value_;         // -1: none yet
+  std::vector<bool> late_;                   // known only when the steps have run
+  std::vector<bool> bound_;                  // its values decide shapes of late nodes
+  std::vector<LateRegion::Feed> evaluated_;  // evaluation -1: not the result of one
+  std::vector<Node> late_nodes_;
+  std::vector<LateRegion::Evaluation> evaluations_;
 };
 
 void CollectUnsupported(const Graph& graph, std::vector<UnsupportedNode>& found) {
@@ -407,7 +367,8 @@ void CollectUnsupported(const Graph& graph, std::vector<UnsupportedNode>& found)
       const bool any_version = FindSchema(node.domain, node.op, 1 << 20) != nullptr;
       reason = any_version ? "this version of the operator is not supported"
                            : "the operator is not supported";
-    } else if (!node.Is("If") && FindLowering(node.domain, node.op) == nullptr) {
+    } else if (!node.Is("If") && !IsDataDependent(node.domain, node.op) &&
+               FindLowering(node.domain, node.op) == nullptr) {
       reason = "there is no kernel for the operator";
     }
     if (!reason.empty()) found.push_back({node.name, op, std::move(reason), node.opset});

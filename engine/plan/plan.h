@@ -65,12 +65,37 @@ struct Step {
   size_t workspace_offset = 0, workspace_bytes = 0;
 };
 
+// The part of a model whose shapes are known only when the values before it are: everything that
+// depends on a result of data-dependent size (NonZero, Loop) or on values that decide shapes
+// (Reshape to a shape that is a model input). It is planned when those values are there, and such
+// plans are cached like those of a model.
+struct LateRegion {
+  // Where an operand comes from when the plan's steps have run.
+  struct Feed {
+    int tensor = -1;      // of the plan, or
+    int evaluation = -1;  // number of an evaluation, and
+    int output = 0;       // which of its outputs
+  };
+  // A node whose result has a size of its own making, run after the steps. Its inputs, then what
+  // its subgraphs capture, one subgraph after the other.
+  struct Evaluation {
+    Node node;
+    std::vector<Feed> inputs;
+  };
+  std::vector<Evaluation> evaluations;
+  Graph rest;                       // its inputs are what it needs of the part before
+  std::vector<Feed> feeds;          // parallel to rest.inputs
+  std::vector<bool> bound;          // parallel to rest.inputs: the values decide shapes
+  std::vector<int> output_numbers;  // of the model, parallel to rest.outputs
+};
+
 class Plan {
  public:
   struct Port {  // an input or output of the model
     std::string name;
     DType dtype;
     Shape shape;
+    bool late = false;  // an output whose shape is known only after the run; `shape` means nothing
   };
   std::vector<Port> inputs, outputs;
   std::vector<PlanTensor> tensors;
@@ -79,7 +104,8 @@ class Plan {
   size_t tensor_bytes = 0;    // sum over all arena tensors: what the arena would take without reuse
   size_t constant_bytes = 0;  // constants that steps still read
   int folded_nodes = 0;       // nodes of the graph whose results became constants here
-  int max_workers = 1;        // from PlanOptions
+  PlanOptions options;  // that the plan was made with
+  std::unique_ptr<LateRegion> late;  // null where everything is planned: the common case
 };
 
 // Errors: InvalidArgument where shapes do not fit the graph, Unsupported naming the node, its

@@ -122,21 +122,7 @@ Result<std::vector<Tensor>> Runner::Run(std::span<const TensorView> inputs, Trac
   ERGO_ASSIGN_OR_RETURN(Session * session, SessionFor(shapes));
   const Plan& plan = session->GetPlan();
   ERGO_RETURN_IF_ERROR(CheckInputs(plan, inputs));
-  std::vector<AlignedBuffer> buffers;
-  std::vector<MutableTensorView> views;
-  for (const Plan::Port& port : plan.outputs) {
-    const int64_t bytes = DTypeBytes(port.dtype, port.shape.Elements());
-    ERGO_ASSIGN_OR_RETURN(AlignedBuffer buffer,
-                          AlignedBuffer::Allocate(static_cast<size_t>(bytes)));
-    views.push_back({buffer.Data(), port.dtype, Device::kCpu, port.shape});
-    buffers.push_back(std::move(buffer));
-  }
-  session->Run(inputs, views, trace);
-  std::vector<Tensor> outputs;
-  for (size_t i = 0; i < views.size(); ++i) {
-    outputs.emplace_back(views[i].dtype, views[i].shape, std::move(buffers[i]));
-  }
-  return outputs;
+  return session->RunToTensors(inputs, trace);
 }
 
 }  // namespace ergo

@@ -5,6 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "engine/run/evaluation.h"
+#include "engine/run/graph_runner.h"
+
 namespace ergo {
 namespace {
 
@@ -66,6 +69,23 @@ struct Session::Frame {
     }
   }
 
+  // A tensor of the plan as it is after a run with these inputs and outputs.
+  TensorView ViewOf(int index, std::span<const TensorView> inputs,
+                    std::span<const MutableTensorView> outputs) const {
+    using Storage = PlanTensor::Storage;
+    const PlanTensor& tensor = plan.tensors[static_cast<size_t>(index)];
+    TensorView view{nullptr, tensor.dtype, Device::kCpu, tensor.shape};
+    const auto port = static_cast<size_t>(tensor.index);
+    switch (tensor.storage) {
+      case Storage::kAbsent: break;
+      case Storage::kInput: view.data = inputs[port].data; break;
+      case Storage::kOutput: view.data = outputs[port].data; break;
+      case Storage::kConstant: view.data = tensor.constant.Data(); break;
+      case Storage::kArena: view.data = arena + tensor.offset; break;
+    }
+    return view;
+  }
+
   void Run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs,
            Trace* trace) {
     for (const Patch& p : input_reads)
@@ -109,17 +129,33 @@ struct Session::Frame {
   std::vector<Patch> input_reads, output_reads, output_writes;
 };
 
+// What runs after the steps of a plan with a late part.
+struct Session::Late {
+  std::vector<std::unique_ptr<Evaluator>> evaluators;
+  std::unique_ptr<GraphRunner> rest;
+};
+
 Session::Session() = default;
 Session::~Session() = default;
 
 Result<std::unique_ptr<Session>> Session::Create(const Plan& plan, ParallelFor& parallel) {
-  ERGO_CHECK_MSG(parallel.Workers() <= plan.max_workers, "{} workers for a plan made for {}",
-                 parallel.Workers(), plan.max_workers);
+  ERGO_CHECK_MSG(parallel.Workers() <= plan.options.max_workers,
+                 "{} workers for a plan made for {}", parallel.Workers(), plan.options.max_workers);
   Result<AlignedBuffer> arena = AlignedBuffer::Allocate(plan.arena_bytes);
   if (!arena.ok()) return std::move(arena).status().WithContext("arena");
   std::unique_ptr<Session> session(new Session);
   session->frame_ = std::make_unique<Frame>(plan, parallel, arena->Data());
   session->frame_->owned_arena = std::move(arena).value();
+  if (plan.late) {
+    session->late_ = std::make_unique<Late>();
+    for (const LateRegion::Evaluation& evaluation : plan.late->evaluations) {
+      ERGO_ASSIGN_OR_RETURN(std::unique_ptr<Evaluator> evaluator,
+                            MakeEvaluator(evaluation.node, plan.options, parallel));
+      session->late_->evaluators.push_back(std::move(evaluator));
+    }
+    session->late_->rest =
+        std::make_unique<GraphRunner>(plan.late->rest, plan.late->bound, plan.options, parallel);
+  }
   return session;
 }
 
@@ -127,7 +163,60 @@ void Session::Run(std::span<const TensorView> inputs, std::span<const MutableTen
                   Trace* trace) {
   ERGO_CHECK(inputs.size() == frame_->plan.inputs.size());
   ERGO_CHECK(outputs.size() == frame_->plan.outputs.size());
+  ERGO_CHECK_MSG(!late_, "a plan with a late part runs by RunToTensors");
   frame_->Run(inputs, outputs, trace);
+}
+
+Result<std::vector<Tensor>> Session::RunToTensors(std::span<const TensorView> inputs,
+                                                  Trace* trace) {
+  ERGO_CHECK(inputs.size() == frame_->plan.inputs.size());
+  const Plan& plan = frame_->plan;
+  std::vector<AlignedBuffer> buffers;
+  std::vector<MutableTensorView> views;
+  for (const Plan::Port& port : plan.outputs) {
+    const int64_t bytes = port.late ? 0 : DTypeBytes(port.dtype, port.shape.Elements());
+    ERGO_ASSIGN_OR_RETURN(AlignedBuffer buffer,
+                          AlignedBuffer::Allocate(static_cast<size_t>(bytes)));
+    views.push_back({buffer.Data(), port.dtype, Device::kCpu, port.shape});
+    buffers.push_back(std::move(buffer));
+  }
+  frame_->Run(inputs, views, trace);
+  std::vector<Tensor> outputs(views.size());
+  if (late_) ERGO_RETURN_IF_ERROR(RunLate(inputs, views, trace, outputs));
+  for (size_t i = 0; i < views.size(); ++i) {
+    if (plan.outputs[i].late) continue;
+    outputs[i] = Tensor(views[i].dtype, views[i].shape, std::move(buffers[i]));
+  }
+  return outputs;
+}
+
+Status Session::RunLate(std::span<const TensorView> inputs,
+                        std::span<const MutableTensorView> outputs, Trace* trace,
+                        std::vector<Tensor>& results) {
+  const LateRegion& region = *frame_->plan.late;
+  std::vector<std::vector<Tensor>> evaluated;
+  const auto view_of = [&](const LateRegion::Feed& feed) -> TensorView {
+    if (feed.tensor >= 0) return frame_->ViewOf(feed.tensor, inputs, outputs);
+    return evaluated[static_cast<size_t>(feed.evaluation)][static_cast<size_t>(feed.output)].View();
+  };
+  const auto views_of = [&](const std::vector<LateRegion::Feed>& feeds) {
+    std::vector<TensorView> views;
+    for (const LateRegion::Feed& feed : feeds) views.push_back(view_of(feed));
+    return views;
+  };
+  for (size_t i = 0; i < region.evaluations.size(); ++i) {
+    Result<std::vector<Tensor>> tensors =
+        late_->evaluators[i]->Run(views_of(region.evaluations[i].inputs), trace);
+    if (!tensors.ok()) {
+      return std::move(tensors).status().WithContext(region.evaluations[i].node.Label());
+    }
+    evaluated.push_back(std::move(tensors).value());
+  }
+  ERGO_ASSIGN_OR_RETURN(std::vector<Tensor> rest, late_->rest->Run(views_of(region.feeds), trace));
+  for (size_t i = 0; i < rest.size(); ++i) {
+    results[static_cast<size_t>(region.output_numbers[i])] = std::move(rest[i]);
+  }
+  return {};
 }
 
 const Plan& Session::GetPlan() const {

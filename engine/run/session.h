@@ -1,6 +1,6 @@
-// Session: runs one Plan. It owns the arena; the operands of every step are laid out when it is
-// made, so that Run only patches the caller's pointers and calls kernels: no allocation, no lock
-// but ParallelFor's, no failure.
+// Session: runs one Plan, and its late part where it has one. It owns the arena; the operands of
+// every step are laid out when it is made, so that Run only patches the caller's pointers and calls
+// kernels: no allocation, no lock but ParallelFor's, no failure.
 //
 // Thread safety: one thread at a time; make one Session a worker. The Plan and the ParallelFor
 // outlive it.
@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "engine/plan/plan.h"
 #include "engine/run/trace.h"
@@ -23,18 +24,26 @@ class Session {
   static Result<std::unique_ptr<Session>> Create(const Plan& plan, ParallelFor& parallel);
   ~Session();
 
-  // Inputs and outputs in the plan's order, with exactly its dtypes and shapes (a bug otherwise:
-  // callers check what comes from outside with CheckInputs), aligned for their dtype. Outputs must
-  // not overlap inputs or each other. `trace` may be null.
+  // For plans without a late part. Inputs and outputs in the plan's order, with exactly its dtypes
+  // and shapes (a bug otherwise: callers check what comes from outside with CheckInputs), aligned
+  // for their dtype. Outputs must not overlap inputs or each other. `trace` may be null.
   void Run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs,
            Trace* trace = nullptr);
+
+  // For every plan: the outputs in new tensors. Allocates; errors come only from the late part.
+  Result<std::vector<Tensor>> RunToTensors(std::span<const TensorView> inputs,
+                                           Trace* trace = nullptr);
 
   const Plan& GetPlan() const;
 
  private:
   struct Frame;
+  struct Late;
   Session();
+  Status RunLate(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs,
+                 Trace* trace, std::vector<Tensor>& results);
   std::unique_ptr<Frame> frame_;
+  std::unique_ptr<Late> late_;
 };
 
 // InvalidArgument naming the input whose dtype or shape is not the plan's.

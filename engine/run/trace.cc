@@ -17,8 +17,13 @@ void Trace::Record(const Step& step, int64_t begin_ns, int64_t end_ns) {
   events_.push_back({&step, begin_ns, end_ns});
 }
 
+void Trace::KeepAlive(std::shared_ptr<const Plan> plan) {
+  if (std::ranges::find(plans_, plan) == plans_.end()) plans_.push_back(std::move(plan));
+}
+
 void Trace::Clear() {
   events_.clear();
+  plans_.clear();
   dropped_ = 0;
 }
 

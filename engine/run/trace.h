@@ -6,6 +6,7 @@
 #define ERGO_ENGINE_RUN_TRACE_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,11 +17,14 @@ namespace ergo {
 class Trace {
  public:
   struct Event {
-    const Step* step;          // of a Plan that outlives the trace
+    const Step* step;          // of a Plan that outlives the trace or is kept alive by it
     int64_t begin_ns, end_ns;  // of the monotonic clock
   };
 
   explicit Trace(size_t max_events);
+
+  // Steps of this plan may be recorded, although whoever runs it may let it go.
+  void KeepAlive(std::shared_ptr<const Plan> plan);
 
   void Record(const Step& step, int64_t begin_ns, int64_t end_ns);
   const std::vector<Event>& Events() const { return events_; }
@@ -33,6 +37,7 @@ class Trace {
  private:
   std::vector<Event> events_;
   size_t dropped_ = 0;
+  std::vector<std::shared_ptr<const Plan>> plans_;
 };
 
 }  // namespace ergo

@@ -47,8 +47,8 @@ TEST(BFloat16Test, RoundsToNearestEven) {
   EXPECT_EQ(BFloat16::FromFloat(std::bit_cast<float>(0x3f818000u)), 0x3f82);
   EXPECT_EQ(BFloat16::FromFloat(std::bit_cast<float>(0x3f808001u)), 0x3f81);
   EXPECT_EQ(BFloat16::FromFloat(std::numeric_limits<float>::max()), 0x7f80);
-  EXPECT_TRUE(std::isnan(BFloat16::ToFloat(
-      BFloat16::FromFloat(std::bit_cast<float>(0x7f800001u)))));
+  EXPECT_TRUE(
+      std::isnan(BFloat16::ToFloat(BFloat16::FromFloat(std::bit_cast<float>(0x7f800001u)))));
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
     const float value = BFloat16::ToFloat(static_cast<uint16_t>(bits));
     if (!std::isnan(value)) {
