@@ -21,12 +21,12 @@ std::string_view EnergySourceName(EnergySource source);  // "measured", ...
 struct Joules {
   double value = 0;  // J, over the window; meaningful only when source is not kUnavailable
   EnergySource source = EnergySource::kUnavailable;
-  std::string domains;        // what was counted: "package-0 dram", "cpu model"
+  std::string domains;        // what was counted: "package-0 dram-0", "cpu-model"
   std::string reason;         // why unavailable, and what to do
   double window_s = 0;        // how long was counted
   double relative_error = 0;  // one sigma, as far as known
 
-  // "12.3 mJ +-5 % (measured, package-0 dram)", "unavailable (reason)".
+  // "12.3 mJ +-5 % (measured, package-0 dram-0)", "unavailable (reason)".
   std::string ToString() const;
 };
 

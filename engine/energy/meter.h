@@ -32,6 +32,7 @@
 
 namespace ergo {
 
+class MeterSampler;
 class PerfCounters;
 
 // One moment of one meter; means something only beside another reading of the same meter.
@@ -51,13 +52,13 @@ class Meter {
   // Cumulative, monotonic. Modelled: about 0.3 us; RAPL: a system call a counter.
   virtual MeterReading Read() = 0;
 
-  // Keeps account of wraps; called by the meter's own thread (OpenMeter starts it) at least every
-  // SamplePeriodNs, 0 where nothing wraps.
+  // Keeps account of wraps: wants to be called every SamplePeriodNs (0: never), which a
+  // MeterSampler does. Called late, the meter notices and starts a new epoch.
   virtual void Sample() {}
   virtual int64_t SamplePeriodNs() const { return 0; }
 
   virtual EnergySource Source() const = 0;
-  virtual std::string Domains() const = 0;  // "package-0 dram", "cpu model"
+  virtual std::string Domains() const = 0;  // "package-0 dram-0", "cpu-model"
   // One line for logs and reports: the meter with its domains or parameters.
   virtual std::string Describe() const = 0;
   // The busy and idle power that shares out a window over its processors (attribution.h). Only the
@@ -88,10 +89,17 @@ struct MeterOptions {
 };
 
 struct OpenedMeter {
+  OpenedMeter();
+  ~OpenedMeter();
+  OpenedMeter(OpenedMeter&&) noexcept;
+  OpenedMeter& operator=(OpenedMeter&&) noexcept;
+
   std::unique_ptr<Meter> meter;  // never null: where nothing can be had, every figure of it is
                                  // kUnavailable with the reason
   // Why meters earlier in the order were not usable and what to do, one line each; for the log.
   std::vector<std::string> notes;
+  // Keeps the meter sampled; null where nothing wraps. Lives no longer than the meter.
+  std::unique_ptr<MeterSampler> sampler;
 };
 
 OpenedMeter OpenMeter(const MeterOptions& options);
