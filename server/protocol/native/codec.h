@@ -101,9 +101,8 @@ class Decoder {
 };
 
 // Bodies. Errors are CorruptData naming the field (MALFORMED on the wire).
-Status ParseInfer(const FrameHeader& header, std::span<const std::byte> body, Infer& infer);
-Status ParseResult(const FrameHeader& header, std::span<const std::byte> body,
-                   ResultMessage& result);
+Status ParseInfer(std::span<const std::byte> body, Infer& infer);
+Status ParseResult(std::span<const std::byte> body, ResultMessage& result);
 Result<Hello> ParseHello(std::span<const std::byte> body);
 Result<HelloAck> ParseHelloAck(std::span<const std::byte> body);
 Result<ErrorMessage> ParseError(std::span<const std::byte> body);
