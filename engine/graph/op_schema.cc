@@ -8,9 +8,10 @@ namespace ergo {
 namespace {
 
 using FamilyTable = std::span<const OpSchema> (*)();
-constexpr std::array<FamilyTable, 11> kFamilies = {
-    GemmSchemas, ConvSchemas,     PoolSchemas,      ElementwiseSchemas, ReduceSchemas, NormSchemas,
-    MoveSchemas, QuantizeSchemas, RecurrentSchemas, ControlSchemas,     SelectSchemas,
+constexpr std::array<FamilyTable, 12> kFamilies = {
+    GemmSchemas,      ConvSchemas,    PoolSchemas,   ElementwiseSchemas,
+    ReduceSchemas,    NormSchemas,    MoveSchemas,   QuantizeSchemas,
+    RecurrentSchemas, ControlSchemas, SelectSchemas, AttentionSchemas,
 };
 
 // Rows of one operator, all versions, found by "domain/op".

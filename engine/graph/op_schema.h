@@ -94,6 +94,8 @@ std::span<const OpSchema> QuantizeSchemas();   // DynamicQuantizeLinear ...
 std::span<const OpSchema> RecurrentSchemas();  // LSTM ...
 std::span<const OpSchema> ControlSchemas();    // If, Loop, Scan
 std::span<const OpSchema> SelectSchemas();     // NonZero, Compress, Unique, NonMaxSuppression
+std::span<const OpSchema>
+AttentionSchemas();  // Attention, RotaryEmbedding, LinearAttention, TensorScatter
 
 }  // namespace ergo
 

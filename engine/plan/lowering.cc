@@ -6,9 +6,9 @@ namespace ergo {
 namespace {
 
 using FamilyTable = std::span<const Lowering> (*)();
-constexpr std::array<FamilyTable, 9> kFamilies = {
+constexpr std::array<FamilyTable, 10> kFamilies = {
     GemmLowerings, ConvLowerings, PoolLowerings,     ElementwiseLowerings, ReduceLowerings,
-    NormLowerings, MoveLowerings, QuantizeLowerings, RecurrentLowerings,
+    NormLowerings, MoveLowerings, QuantizeLowerings, RecurrentLowerings,   AttentionLowerings,
 };
 
 }  // namespace

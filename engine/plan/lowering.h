@@ -107,6 +107,7 @@ std::span<const Lowering> NormLowerings();
 std::span<const Lowering> MoveLowerings();
 std::span<const Lowering> QuantizeLowerings();
 std::span<const Lowering> RecurrentLowerings();
+std::span<const Lowering> AttentionLowerings();
 
 }  // namespace ergo
 

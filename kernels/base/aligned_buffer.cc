@@ -8,7 +8,7 @@
 namespace ergo {
 
 void AlignedBuffer::Free::operator()(std::byte* data) const {
-  ::operator delete(data, std::align_val_t{kTensorAlignment});
+  ::operator delete (data, std::align_val_t{kTensorAlignment});
 }
 
 Result<AlignedBuffer> AlignedBuffer::Allocate(size_t bytes) {
@@ -18,7 +18,7 @@ Result<AlignedBuffer> AlignedBuffer::Allocate(size_t bytes) {
                              kMaxTensorBytes);
   }
   const size_t rounded = RoundUp(bytes + 1, kTensorAlignment);
-  void* data = ::operator new(rounded, std::align_val_t{kTensorAlignment}, std::nothrow);
+  void* data = ::operator new (rounded, std::align_val_t{kTensorAlignment}, std::nothrow);
   if (data == nullptr) return ResourceExhausted("no memory for {} bytes", bytes);
   buffer.data_.reset(static_cast<std::byte*>(data));
   buffer.size_ = bytes;

@@ -29,9 +29,13 @@ class AlignedBuffer {
   std::span<std::byte> Bytes() { return {data_.get(), size_}; }
   std::span<const std::byte> Bytes() const { return {data_.get(), size_}; }
   template <typename T>
-  T* As() { return reinterpret_cast<T*>(data_.get()); }
+  T* As() {
+    return reinterpret_cast<T*>(data_.get());
+  }
   template <typename T>
-  const T* As() const { return reinterpret_cast<const T*>(data_.get()); }
+  const T* As() const {
+    return reinterpret_cast<const T*>(data_.get());
+  }
 
  private:
   struct Free {

@@ -60,7 +60,9 @@ std::optional<DType> DTypeFromName(std::string_view name) {
   return std::nullopt;
 }
 
-bool IsTensorDType(DType dtype) { return DTypeBits(dtype) > 0; }
+bool IsTensorDType(DType dtype) {
+  return DTypeBits(dtype) > 0;
+}
 
 int DTypeBits(DType dtype) {
   const DTypeRow* row = Find(dtype);

@@ -31,18 +31,18 @@ namespace ergo {
 
 // One row of a family's list.
 struct KernelInfo {
-  std::string_view family;    // "gemm"
-  std::string_view variant;   // "simd"; unique within the family
+  std::string_view family;   // "gemm"
+  std::string_view variant;  // "simd"; unique within the family
   Device device;
-  std::string_view dtypes;    // for people: "f32", "u8 i8 -> i32"
-  std::string_view layout;    // for people: "row-major", "nchw"
-  std::string_view requires_; // for people: "", "AVX2 or better", "sm_90"
+  std::string_view dtypes;     // for people: "f32", "u8 i8 -> i32"
+  std::string_view layout;     // for people: "row-major", "nchw"
+  std::string_view requires_;  // for people: "", "AVX2 or better", "sm_90"
 };
 
 // What a kernel has to do at the least, independent of how.
 struct KernelCost {
-  int64_t flops = 0;          // or integer operations; a multiply-add counts 2
-  int64_t bytes_read = 0;     // each operand once
+  int64_t flops = 0;       // or integer operations; a multiply-add counts 2
+  int64_t bytes_read = 0;  // each operand once
   int64_t bytes_written = 0;
 };
 
@@ -62,7 +62,8 @@ class Kernel {
   // Scratch memory that Run needs with the `max_workers` of MakeContext. Contents need not survive.
   virtual size_t WorkspaceBytes() const { return 0; }
 
-  // True when output 0 may be the very same memory as input `index`. Any other overlap is forbidden.
+  // True when output 0 may be the very same memory as input `index`. Any other overlap is
+  // forbidden.
   virtual bool MayRunInPlace(int index) const {
     (void)index;
     return false;

@@ -57,7 +57,9 @@ bool Shape::operator==(const Shape& other) const {
   return std::ranges::equal(Dims(), other.Dims());
 }
 
-std::string Shape::ToString() const { return fmt::format("[{}]", fmt::join(Dims(), ", ")); }
+std::string Shape::ToString() const {
+  return fmt::format("[{}]", fmt::join(Dims(), ", "));
+}
 
 Result<Shape> BroadcastShapes(const Shape& a, const Shape& b) {
   const int rank = std::max(a.Rank(), b.Rank());

@@ -29,8 +29,8 @@ enum class StatusCode {
   kNotFound,           // a file, model, tensor or name that is not there
   kResourceExhausted,  // a limit of limits.h, memory, queue space
   kDeadlineExceeded,
-  kUnavailable,        // try again later, or elsewhere: draining, connection lost
-  kDeviceError,        // I/O, system calls, accelerators
+  kUnavailable,  // try again later, or elsewhere: draining, connection lost
+  kDeviceError,  // I/O, system calls, accelerators
   kInternal,
 };
 
@@ -132,16 +132,15 @@ class [[nodiscard]] Result {
 
 // Always on: for what only a bug of ours can make false.
 #define ERGO_CHECK(condition) ERGO_CHECK_MSG(condition, "")
-#define ERGO_CHECK_MSG(condition, ...)                                                      \
-  do {                                                                                      \
-    if (!(condition)) [[unlikely]]                                                          \
-      ::ergo::CheckFailed(__FILE__, __LINE__, #condition, ::fmt::format(__VA_ARGS__));      \
+#define ERGO_CHECK_MSG(condition, ...)                                                 \
+  do {                                                                                 \
+    if (!(condition)) [[unlikely]]                                                     \
+      ::ergo::CheckFailed(__FILE__, __LINE__, #condition, ::fmt::format(__VA_ARGS__)); \
   } while (false)
 
-#define ERGO_RETURN_IF_ERROR(expression)                              \
-  do {                                                                \
-    if (::ergo::Status ergo_status_ = (expression); !ergo_status_.ok()) \
-      return ergo_status_;                                            \
+#define ERGO_RETURN_IF_ERROR(expression)                                                     \
+  do {                                                                                       \
+    if (::ergo::Status ergo_status_ = (expression); !ergo_status_.ok()) return ergo_status_; \
   } while (false)
 
 // ERGO_ASSIGN_OR_RETURN(auto x, MakeX());

@@ -23,7 +23,9 @@ struct BasicTensorView {
   Device device = Device::kCpu;
   Shape shape;
 
-  bool Present() const { return data != nullptr || (dtype != DType::kUndefined && Elements() == 0); }
+  bool Present() const {
+    return data != nullptr || (dtype != DType::kUndefined && Elements() == 0);
+  }
   int64_t Elements() const { return shape.Elements(); }
   int64_t Bytes() const { return DTypeBytes(dtype, Elements()); }
 
@@ -41,8 +43,7 @@ struct BasicTensorView {
   }
 
   operator BasicTensorView<const void>() const  // NOLINT: a writable view reads as a readable one
-    requires(!std::is_const_v<Void>)
-  {
+      requires(!std::is_const_v<Void>) {
     return {data, dtype, device, shape};
   }
 };
