@@ -39,7 +39,7 @@ HWY_INLINE void StoreTail(hn::Vec<D> v, D d, T* HWY_RESTRICT to, size_t count) {
     return;
   }
 #endif
-  HWY_ALIGN T lanes[HWY_MAX_BYTES / sizeof(T)];
+  HWY_ALIGN T lanes[HWY_MAX_BYTES / sizeof(T)] = {};
   hn::Store(v, d, lanes);
   for (size_t i = 0; i < count; ++i) to[i] = lanes[i];
 }
