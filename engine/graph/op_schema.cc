@@ -1,6 +1,5 @@
 #include "engine/graph/op_schema.h"
 
-#include <array>
 #include <map>
 #include <string>
 
@@ -8,10 +7,10 @@ namespace ergo {
 namespace {
 
 using FamilyTable = std::span<const OpSchema> (*)();
-constexpr std::array<FamilyTable, 12> kFamilies = {
-    GemmSchemas,      ConvSchemas,    PoolSchemas,   ElementwiseSchemas,
-    ReduceSchemas,    NormSchemas,    MoveSchemas,   QuantizeSchemas,
-    RecurrentSchemas, ControlSchemas, SelectSchemas, AttentionSchemas,
+constexpr FamilyTable kFamilies[] = {
+#define ERGO_SCHEMA_FAMILY(name) name##Schemas,
+#include "engine/graph/schema_families.inc"
+#undef ERGO_SCHEMA_FAMILY
 };
 
 // Rows of one operator, all versions, found by "domain/op".

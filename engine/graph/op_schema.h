@@ -82,20 +82,10 @@ Result<int> NormalizeAxis(int64_t axis, int rank);
 // NumPy broadcast of symbolic shapes. InvalidArgument when known dimensions contradict each other.
 Result<SymbolicShape> BroadcastSymbolic(const SymbolicShape& a, const SymbolicShape& b);
 
-// Family tables, gathered in schema.cc: add a family by a line here, and one there.
-std::span<const OpSchema> GemmSchemas();  // MatMul, Gemm, MatMulInteger, Einsum, ergo.FusedGemm
-std::span<const OpSchema> ConvSchemas();  // Conv, ergo.FusedConv
-std::span<const OpSchema> PoolSchemas();  // MaxPool, AveragePool, Global*
-std::span<const OpSchema> ElementwiseSchemas();  // Add ... Where, Cast, Clip
-std::span<const OpSchema> ReduceSchemas();       // ReduceSum ..., ArgMax
-std::span<const OpSchema> NormSchemas();         // BatchNormalization, LayerNormalization, Softmax
-std::span<const OpSchema> MoveSchemas();  // Transpose, Concat, Slice, Gather, Reshape, Shape ...
-std::span<const OpSchema> QuantizeSchemas();   // DynamicQuantizeLinear ...
-std::span<const OpSchema> RecurrentSchemas();  // LSTM ...
-std::span<const OpSchema> ControlSchemas();    // If, Loop, Scan
-std::span<const OpSchema> SelectSchemas();     // NonZero, Compress, Unique, NonMaxSuppression
-std::span<const OpSchema>
-AttentionSchemas();  // Attention, RotaryEmbedding, LinearAttention, TensorScatter
+// Each family's rows, in its schema_FAMILY.cc. A new family is a line of schema_families.inc.
+#define ERGO_SCHEMA_FAMILY(name) std::span<const OpSchema> name##Schemas();
+#include "engine/graph/schema_families.inc"
+#undef ERGO_SCHEMA_FAMILY
 
 }  // namespace ergo
 

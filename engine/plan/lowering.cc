@@ -1,14 +1,13 @@
 #include "engine/plan/lowering.h"
 
-#include <array>
-
 namespace ergo {
 namespace {
 
 using FamilyTable = std::span<const Lowering> (*)();
-constexpr std::array<FamilyTable, 10> kFamilies = {
-    GemmLowerings, ConvLowerings, PoolLowerings,     ElementwiseLowerings, ReduceLowerings,
-    NormLowerings, MoveLowerings, QuantizeLowerings, RecurrentLowerings,   AttentionLowerings,
+constexpr FamilyTable kFamilies[] = {
+#define ERGO_LOWERING_FAMILY(name) name##Lowerings,
+#include "engine/plan/lowering_families.inc"
+#undef ERGO_LOWERING_FAMILY
 };
 
 }  // namespace

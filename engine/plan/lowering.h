@@ -97,17 +97,11 @@ struct Lowering {
 const Lowering* FindLowering(std::string_view domain, std::string_view op);
 std::vector<const Lowering*> AllLowerings();
 
-// Family tables, gathered in lowering.cc. If is lowered by the planner itself.
-std::span<const Lowering> GemmLowerings();
-std::span<const Lowering> ConvLowerings();
-std::span<const Lowering> PoolLowerings();
-std::span<const Lowering> ElementwiseLowerings();
-std::span<const Lowering> ReduceLowerings();
-std::span<const Lowering> NormLowerings();
-std::span<const Lowering> MoveLowerings();
-std::span<const Lowering> QuantizeLowerings();
-std::span<const Lowering> RecurrentLowerings();
-std::span<const Lowering> AttentionLowerings();
+// Each family's rows, in its lower_FAMILY.cc. A new family is a line of lowering_families.inc. If
+// is lowered by the planner itself.
+#define ERGO_LOWERING_FAMILY(name) std::span<const Lowering> name##Lowerings();
+#include "engine/plan/lowering_families.inc"
+#undef ERGO_LOWERING_FAMILY
 
 }  // namespace ergo
 
