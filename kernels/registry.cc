@@ -1,6 +1,8 @@
 #include "kernels/registry.h"
 
+#include "kernels/conv/conv.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/pool/pool.h"
 
 namespace ergo {
 namespace {
@@ -15,6 +17,8 @@ void Add(std::vector<KernelInfo>& all, std::span<const KernelVariant<Problem>> v
 std::vector<KernelInfo> AllKernels() {
   std::vector<KernelInfo> all;
   Add(all, GemmVariants());
+  Add(all, ConvVariants());
+  Add(all, PoolVariants());
   return all;
 }
 

@@ -17,7 +17,6 @@ PoolProblem ProblemFor(const LowerContext& context, PoolKind kind) {
 }
 
 Status EmitPool(LowerContext& context, const PoolProblem& problem) {
-  ERGO_RETURN_IF_ERROR(CheckPool(problem));
   return context.Emit(PoolVariants(), problem, {In(0)},
                       {Out(0), problem.has_indices ? Out(1) : Absent()});
 }

@@ -1,19 +1,9 @@
 #include "kernels/pool/pool.h"
 
-#include <array>
-
 #include "kernels/base/checked_math.h"
-#include "kernels/pool/pool_internal.h"
 
 namespace ergo {
 namespace {
-
-constexpr auto kVariants = std::to_array<KernelVariant<PoolProblem>>({
-#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, requires_, make) \
-  {{"pool", name, Device::device, dtypes, layout, requires_}, &make},
-#include "kernels/pool/pool_variants.inc"
-#undef ERGO_KERNEL_VARIANT
-});
 
 std::string_view KindName(PoolKind kind) {
   switch (kind) {
@@ -77,6 +67,12 @@ KernelCost CostOf(const PoolProblem& problem) {
 }
 
 std::span<const KernelVariant<PoolProblem>> PoolVariants() {
+  static constexpr KernelVariant<PoolProblem> kVariants[] = {
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
+  {{"pool", #name, Device::device, dtypes, layout, needs}, make},
+#include "kernels/pool/pool_variants.inc"
+#undef ERGO_KERNEL_VARIANT
+  };
   return kVariants;
 }
 

@@ -50,7 +50,7 @@ struct PoolProblem {
 };
 
 // InvalidArgument, Unsupported or ResourceExhausted for a problem that does not make sense, has a
-// dtype that no variant takes, or passes a limit. Variants rely on it having been called.
+// dtype that no variant takes, or passes a limit. Every variant's make begins with it.
 Status CheckPool(const PoolProblem& problem);
 
 KernelCost CostOf(const PoolProblem& problem);
@@ -62,6 +62,11 @@ std::span<const KernelVariant<PoolProblem>> PoolVariants();
 // values. Zero for max. A sum of n terms errs by at most n u / (1 - n u), u = 2^-24 (Higham,
 // Accuracy and Stability of Numerical Algorithms, 2nd ed., section 4.2).
 double PoolErrorBound(const PoolProblem& problem, double magnitude);
+
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
+  MadeKernel make(const PoolProblem& problem, const MakeContext& context);
+#include "kernels/pool/pool_variants.inc"
+#undef ERGO_KERNEL_VARIANT
 
 }  // namespace ergo
 

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/pool/pool_internal.h"
+#include "kernels/pool/pool.h"
 
 namespace ergo {
 namespace {
@@ -157,6 +157,7 @@ class PoolReference final : public Kernel {
 }  // namespace
 
 MadeKernel MakePoolReference(const PoolProblem& problem, const MakeContext&) {
+  ERGO_RETURN_IF_ERROR(CheckPool(problem));
   switch (problem.dtype) {
     case DType::kF32: return std::unique_ptr<Kernel>(new PoolReference<float>(problem));
     case DType::kF64: return std::unique_ptr<Kernel>(new PoolReference<double>(problem));

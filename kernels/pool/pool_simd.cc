@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "kernels/base/parallel_ranges.h"
-#include "kernels/pool/pool_internal.h"
+#include "kernels/pool/pool.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/pool/pool_simd.cc"
@@ -337,6 +337,7 @@ class PoolSimd final : public Kernel {
 };
 
 Status CheckPoolSimd(const PoolProblem& problem) {
+  ERGO_RETURN_IF_ERROR(CheckPool(problem));
   if (problem.dtype != DType::kF32) return Unsupported("{} tensors", DTypeName(problem.dtype));
   if (problem.kind == PoolKind::kLp) return Unsupported("lp pooling");
   if (problem.has_indices) return Unsupported("indices");
