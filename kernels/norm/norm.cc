@@ -1,0 +1,87 @@
+#include "kernels/norm/norm.h"
+
+#include "kernels/norm/norm_variants.h"
+
+namespace ergo {
+namespace {
+
+template <typename Problem>
+std::span<const KernelVariant<Problem>> Variants() {
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, requirement, make) \
+  {{"norm", name, device, dtypes, layout, requirement}, make},
+  static constexpr KernelVariant<Problem> kVariants[] = {
+#include "kernels/norm/norm_variants.inc"
+  };
+#undef ERGO_KERNEL_VARIANT
+  return kVariants;
+}
+
+// x is read and y written once, and `parameters` numbers are read.
+KernelCost Cost(DType dtype, int64_t elements, int64_t flops_per_element, int64_t parameters) {
+  return {elements * flops_per_element, DTypeBytes(dtype, elements + parameters),
+          DTypeBytes(dtype, elements)};
+}
+
+}  // namespace
+
+std::string_view SoftmaxOpName(SoftmaxOp op) {
+  switch (op) {
+    case SoftmaxOp::kSoftmax: return "Softmax";
+    case SoftmaxOp::kLogSoftmax: return "LogSoftmax";
+    case SoftmaxOp::kHardmax: return "Hardmax";
+  }
+  return "?";
+}
+
+// Operations an element: compare, subtract, exp, add, scale.
+KernelCost CostOf(const SoftmaxProblem& problem) {
+  return Cost(problem.dtype, problem.outer * problem.length * problem.inner, 5, 0);
+}
+
+// One multiply-add.
+KernelCost CostOf(const BatchNormProblem& problem) {
+  return Cost(problem.dtype, problem.batch * problem.channels * problem.spatial, 2,
+              4 * problem.channels);
+}
+
+// Sum, deviation, its square and sum, scale and shift.
+KernelCost CostOf(const LayerNormProblem& problem) {
+  return Cost(problem.dtype, problem.rows * problem.length, problem.rms ? 4 : 7,
+              2 * problem.length);
+}
+
+KernelCost CostOf(const GroupNormProblem& problem) {
+  const int64_t channels = problem.groups * problem.channels_per_group;
+  return Cost(problem.dtype, problem.batch * channels * problem.spatial, 7, 2 * channels);
+}
+
+KernelCost CostOf(const LpNormProblem& problem) {
+  return Cost(problem.dtype, problem.outer * problem.length * problem.inner, 3, 0);
+}
+
+// Squares of the window, their sum, one power and one division.
+KernelCost CostOf(const LrnProblem& problem) {
+  return Cost(problem.dtype, problem.batch * problem.channels * problem.spatial,
+              2 * problem.size + 4, 0);
+}
+
+std::span<const KernelVariant<SoftmaxProblem>> SoftmaxVariants() {
+  return Variants<SoftmaxProblem>();
+}
+std::span<const KernelVariant<BatchNormProblem>> BatchNormVariants() {
+  return Variants<BatchNormProblem>();
+}
+std::span<const KernelVariant<LayerNormProblem>> LayerNormVariants() {
+  return Variants<LayerNormProblem>();
+}
+std::span<const KernelVariant<GroupNormProblem>> GroupNormVariants() {
+  return Variants<GroupNormProblem>();
+}
+std::span<const KernelVariant<LpNormProblem>> LpNormVariants() {
+  return Variants<LpNormProblem>();
+}
+std::span<const KernelVariant<LrnProblem>> LrnVariants() {
+  return Variants<LrnProblem>();
+}
+
+}  // namespace ergo
