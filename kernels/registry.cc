@@ -1,8 +1,11 @@
 #include "kernels/registry.h"
 
 #include "kernels/conv/conv.h"
+#include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/norm/norm.h"
 #include "kernels/pool/pool.h"
+#include "kernels/reduce/reduce.h"
 
 namespace ergo {
 namespace {
@@ -19,6 +22,9 @@ std::vector<KernelInfo> AllKernels() {
   Add(all, GemmVariants());
   Add(all, ConvVariants());
   Add(all, PoolVariants());
+  Add(all, UnaryVariants());
+  Add(all, ReduceVariants());
+  Add(all, SoftmaxVariants());
   return all;
 }
 

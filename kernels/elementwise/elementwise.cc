@@ -1,7 +1,6 @@
 #include "kernels/elementwise/elementwise.h"
 
 #include "kernels/elementwise/broadcast.h"
-#include "kernels/elementwise/elementwise_variants.h"
 
 namespace ergo {
 namespace {
@@ -9,8 +8,8 @@ namespace {
 // One table a problem: the overloads of `make` are told apart by its type.
 template <typename Problem>
 std::span<const KernelVariant<Problem>> Variants() {
-#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, requirement, make) \
-  {{"elementwise", name, device, dtypes, layout, requirement}, make},
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
+  {{"elementwise", #name, Device::device, dtypes, layout, needs}, make},
   static constexpr KernelVariant<Problem> kVariants[] = {
 #include "kernels/elementwise/elementwise_variants.inc"
   };

@@ -100,6 +100,14 @@ std::span<const KernelVariant<BinaryProblem>> BinaryVariants();
 std::span<const KernelVariant<WhereProblem>> WhereVariants();
 std::span<const KernelVariant<CastProblem>> CastVariants();
 
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make)       \
+  MadeKernel make(const UnaryProblem& problem, const MakeContext& context);  \
+  MadeKernel make(const BinaryProblem& problem, const MakeContext& context); \
+  MadeKernel make(const WhereProblem& problem, const MakeContext& context);  \
+  MadeKernel make(const CastProblem& problem, const MakeContext& context);
+#include "kernels/elementwise/elementwise_variants.inc"
+#undef ERGO_KERNEL_VARIANT
+
 }  // namespace ergo
 
 #endif  // ERGO_KERNELS_ELEMENTWISE_ELEMENTWISE_H_

@@ -3,7 +3,7 @@
 #include "kernels/base/parallel_ranges.h"
 #include "kernels/base/visit_dtype.h"
 #include "kernels/elementwise/broadcast.h"
-#include "kernels/elementwise/elementwise_variants.h"
+#include "kernels/elementwise/elementwise.h"
 #include "kernels/elementwise/limits.h"
 #include "kernels/elementwise/scalar_math.h"
 

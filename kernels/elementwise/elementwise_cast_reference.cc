@@ -1,7 +1,7 @@
 // Cast between all pairs of the types that have a C++ type of their own.
 #include "kernels/base/parallel_ranges.h"
 #include "kernels/base/visit_dtype.h"
-#include "kernels/elementwise/elementwise_variants.h"
+#include "kernels/elementwise/elementwise.h"
 #include "kernels/elementwise/limits.h"
 #include "kernels/elementwise/scalar_math.h"
 

@@ -1,14 +1,12 @@
 #include "kernels/norm/norm.h"
 
-#include "kernels/norm/norm_variants.h"
-
 namespace ergo {
 namespace {
 
 template <typename Problem>
 std::span<const KernelVariant<Problem>> Variants() {
-#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, requirement, make) \
-  {{"norm", name, device, dtypes, layout, requirement}, make},
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
+  {{"norm", #name, Device::device, dtypes, layout, needs}, make},
   static constexpr KernelVariant<Problem> kVariants[] = {
 #include "kernels/norm/norm_variants.inc"
   };

@@ -100,6 +100,16 @@ std::span<const KernelVariant<GroupNormProblem>> GroupNormVariants();
 std::span<const KernelVariant<LpNormProblem>> LpNormVariants();
 std::span<const KernelVariant<LrnProblem>> LrnVariants();
 
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make)          \
+  MadeKernel make(const SoftmaxProblem& problem, const MakeContext& context);   \
+  MadeKernel make(const BatchNormProblem& problem, const MakeContext& context); \
+  MadeKernel make(const LayerNormProblem& problem, const MakeContext& context); \
+  MadeKernel make(const GroupNormProblem& problem, const MakeContext& context); \
+  MadeKernel make(const LpNormProblem& problem, const MakeContext& context);    \
+  MadeKernel make(const LrnProblem& problem, const MakeContext& context);
+#include "kernels/norm/norm_variants.inc"
+#undef ERGO_KERNEL_VARIANT
+
 }  // namespace ergo
 
 #endif  // ERGO_KERNELS_NORM_NORM_H_

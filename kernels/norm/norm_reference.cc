@@ -3,10 +3,11 @@
 #include <cmath>
 
 #include "kernels/base/parallel_ranges.h"
+#include "kernels/base/real_access.h"
 #include "kernels/base/visit_dtype.h"
 #include "kernels/elementwise/scalar_math.h"
 #include "kernels/norm/limits.h"
-#include "kernels/norm/norm_variants.h"
+#include "kernels/norm/norm.h"
 
 namespace ergo {
 namespace {
@@ -30,12 +31,6 @@ class Line {
   T* out_;
   int64_t inner_;
 };
-
-double Parameter(const TensorView& view, int64_t i) {
-  return VisitDType(view.dtype, [&]<typename T>(TypeTag<T>) -> double {
-    return static_cast<double>(Widen(static_cast<const T*>(view.data)[i]));
-  });
-}
 
 template <typename T>
 void SoftmaxLine(const SoftmaxProblem& problem, const KernelArgs& args, int64_t line) {
@@ -74,11 +69,11 @@ void LpNormLine(const LpNormProblem& problem, const KernelArgs& args, int64_t li
 template <typename T>
 void BatchNormLine(const BatchNormProblem& problem, const KernelArgs& args, int64_t line) {
   const int64_t channel = line % problem.channels;
-  const double scale = Parameter(args.inputs[1], channel);
-  const double bias = Parameter(args.inputs[2], channel);
-  const double mean = Parameter(args.inputs[3], channel);
+  const double scale = ReadReal(args.inputs[1], channel);
+  const double bias = ReadReal(args.inputs[2], channel);
+  const double mean = ReadReal(args.inputs[3], channel);
   const double std =
-      std::sqrt(Parameter(args.inputs[4], channel) + static_cast<double>(problem.epsilon));
+      std::sqrt(ReadReal(args.inputs[4], channel) + static_cast<double>(problem.epsilon));
   const Line<T> x(args.inputs[0].data, args.outputs[0].data, line, problem.spatial, 1);
   for (int64_t i = 0; i < problem.spatial; ++i) x.Set(i, (x[i] - mean) / std * scale + bias);
 }
@@ -110,7 +105,7 @@ void LayerNormLine(const LayerNormProblem& problem, const KernelArgs& args, int6
   const auto [mean, variance] = MomentsOf(x, problem.length, !problem.rms);
   const double inv_std = 1 / std::sqrt(variance + static_cast<double>(problem.epsilon));
   const auto operand = [&](size_t i, int64_t at, double absent) {
-    return i < args.inputs.size() && args.inputs[i].Present() ? Parameter(args.inputs[i], at)
+    return i < args.inputs.size() && args.inputs[i].Present() ? ReadReal(args.inputs[i], at)
                                                               : absent;
   };
   for (int64_t i = 0; i < problem.length; ++i) {
@@ -136,8 +131,7 @@ void GroupNormLine(const GroupNormProblem& problem, const KernelArgs& args, int6
   for (int64_t i = 0; i < length; ++i) {
     const int64_t channel = group * problem.channels_per_group + i / problem.spatial;
     const int64_t at = problem.params_per_group ? group : channel;
-    x.Set(i,
-          (x[i] - mean) * inv_std * Parameter(args.inputs[1], at) + Parameter(args.inputs[2], at));
+    x.Set(i, (x[i] - mean) * inv_std * ReadReal(args.inputs[1], at) + ReadReal(args.inputs[2], at));
   }
 }
 

@@ -1,15 +1,14 @@
 #include "kernels/reduce/reduce.h"
 
 #include "kernels/reduce/reduce_plan.h"
-#include "kernels/reduce/reduce_variants.h"
 
 namespace ergo {
 namespace {
 
 template <typename Problem>
 std::span<const KernelVariant<Problem>> Variants() {
-#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, requirement, make) \
-  {{"reduce", name, device, dtypes, layout, requirement}, make},
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
+  {{"reduce", #name, Device::device, dtypes, layout, needs}, make},
   static constexpr KernelVariant<Problem> kVariants[] = {
 #include "kernels/reduce/reduce_variants.inc"
   };

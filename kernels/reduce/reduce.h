@@ -81,6 +81,13 @@ std::span<const KernelVariant<ReduceProblem>> ReduceVariants();
 std::span<const KernelVariant<ArgReduceProblem>> ArgReduceVariants();
 std::span<const KernelVariant<CumSumProblem>> CumSumVariants();
 
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make)          \
+  MadeKernel make(const ReduceProblem& problem, const MakeContext& context);    \
+  MadeKernel make(const ArgReduceProblem& problem, const MakeContext& context); \
+  MadeKernel make(const CumSumProblem& problem, const MakeContext& context);
+#include "kernels/reduce/reduce_variants.inc"
+#undef ERGO_KERNEL_VARIANT
+
 }  // namespace ergo
 
 #endif  // ERGO_KERNELS_REDUCE_REDUCE_H_

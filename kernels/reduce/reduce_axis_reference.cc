@@ -5,7 +5,7 @@
 #include "kernels/base/visit_dtype.h"
 #include "kernels/elementwise/scalar_math.h"
 #include "kernels/reduce/limits.h"
-#include "kernels/reduce/reduce_variants.h"
+#include "kernels/reduce/reduce.h"
 
 namespace ergo {
 namespace {

@@ -5,8 +5,8 @@
 #include "kernels/base/visit_dtype.h"
 #include "kernels/elementwise/scalar_math.h"
 #include "kernels/reduce/limits.h"
+#include "kernels/reduce/reduce.h"
 #include "kernels/reduce/reduce_plan.h"
-#include "kernels/reduce/reduce_variants.h"
 
 namespace ergo {
 namespace {
