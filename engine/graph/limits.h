@@ -12,6 +12,7 @@ inline constexpr int kMaxSubgraphDepth = 8;      // If in Loop in If ...
 inline constexpr int kMaxNodeOperands = 4096;    // inputs, or outputs, of one node
 inline constexpr int kMaxGraphInputs = 1024;     // inputs, or outputs, of one graph
 inline constexpr int kMaxNameBytes = 4096;       // of a node, value, attribute or symbol
+inline constexpr int kMaxEinsumLabels = 24;  // of one equation, the axes of its ellipsis included
 // What folding may compute ahead of time for one value: above that a constant is cheaper to compute
 // than to store.
 inline constexpr int64_t kMaxFoldedBytes = int64_t{64} << 20;
