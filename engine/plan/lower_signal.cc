@@ -82,9 +82,9 @@ Status EmitConstant(LowerContext& context, const std::vector<double>& values) {
 
 Status LowerWindow(LowerContext& context) {
   const Node& node = context.GetNode();
-  const Window window = node.op == "HannWindow"      ? Window::kHann
-                        : node.op == "HammingWindow" ? Window::kHamming
-                                                     : Window::kBlackman;
+  const WindowFunction window = node.op == "HannWindow"      ? WindowFunction::kHann
+                        : node.op == "HammingWindow" ? WindowFunction::kHamming
+                                                     : WindowFunction::kBlackman;
   return EmitConstant(
       context, MakeWindow(window, context.OutputShape(0)[0], node.IntAttr("periodic", 1) != 0));
 }

@@ -45,7 +45,7 @@ KernelCost CostOf(const StftProblem& p) {
           DTypeBytes(p.dtype, p.batch * p.samples * p.components), DTypeBytes(p.dtype, out)};
 }
 
-std::vector<double> MakeWindow(Window window, int64_t size, bool periodic) {
+std::vector<double> MakeWindow(WindowFunction window, int64_t size, bool periodic) {
   // Cosine sums a0 - a1 cos(x) + a2 cos(2x); Hamming's coefficients are those of the ONNX standard.
   struct Coefficients {
     double a0, a1, a2;

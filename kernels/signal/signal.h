@@ -44,10 +44,10 @@ struct StftProblem {
 KernelCost CostOf(const StftProblem& problem);
 std::span<const KernelVariant<StftProblem>> StftVariants();
 
-enum class Window { kHann, kHamming, kBlackman };
+enum class WindowFunction { kHann, kHamming, kBlackman };
 
 // The window's values. Periodic windows have a period of `size`, symmetric ones of size - 1.
-std::vector<double> MakeWindow(Window window, int64_t size, bool periodic);
+std::vector<double> MakeWindow(WindowFunction window, int64_t size, bool periodic);
 
 // Triangular mel filters, [dft_length / 2 + 1, bins] row-major: the weight of each frequency bin in
 // each of `bins` bands between two frequencies in Hz, spaced evenly on the mel scale m = 2595
