@@ -5,6 +5,7 @@
 #include "kernels/gemm/gemm.h"
 #include "kernels/norm/norm.h"
 #include "kernels/pool/pool.h"
+#include "kernels/recurrent/recurrent.h"
 #include "kernels/reduce/reduce.h"
 
 namespace ergo {
@@ -25,6 +26,7 @@ std::vector<KernelInfo> AllKernels() {
   Add(all, UnaryVariants());
   Add(all, ReduceVariants());
   Add(all, SoftmaxVariants());
+  Add(all, RecurrentVariants());
   return all;
 }
 
