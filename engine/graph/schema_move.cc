@@ -268,13 +268,6 @@ Status InferSize(InferContext& context) {
   return context.SetOutput(0, DType::kI64, Shape());
 }
 
-Status InferDropout(InferContext& context) {
-  const SymbolicShape& input = context.InputShape(0);
-  const DType type = context.InputType(0);
-  ERGO_RETURN_IF_ERROR(context.SetOutput(0, type, input));
-  return context.SetOutput(1, context.GetNode().opset < 10 ? type : DType::kBool, input);
-}
-
 }  // namespace move_schema
 
 namespace {
@@ -286,7 +279,6 @@ constexpr std::array kSchemas = {
     OpSchema{"", "Concat", 4, 1, -1, 1, 1, InferConcat},
     OpSchema{"", "ConstantOfShape", 9, 1, 1, 1, 1, InferConstantOfShape},
     OpSchema{"", "DepthToSpace", 1, 1, 1, 1, 1, InferDepthToSpace},
-    OpSchema{"", "Dropout", 7, 1, 3, 1, 2, InferDropout},
     OpSchema{"", "Expand", 8, 2, 2, 1, 1, InferExpand},
     OpSchema{"", "EyeLike", 9, 1, 1, 1, 1, InferEyeLike},
     OpSchema{"", "Flatten", 1, 1, 1, 1, 1, InferFlatten},

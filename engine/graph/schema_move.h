@@ -42,7 +42,6 @@ Status InferDepthToSpace(InferContext& context);
 Status InferSpaceToDepth(InferContext& context);
 Status InferShape(InferContext& context);
 Status InferSize(InferContext& context);
-Status InferDropout(InferContext& context);
 
 // schema_move_index.cc: what picks, places or makes elements.
 Status InferSlice(InferContext& context);

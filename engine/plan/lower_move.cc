@@ -17,20 +17,6 @@ Status LowerAlias(LowerContext& context) {
   return {};
 }
 
-Status LowerDropout(LowerContext& context) {
-  if (context.HasInput(2)) {
-    const Tensor* training = context.InputConstant(2);
-    if (training == nullptr) return Unsupported("training_mode must be known before the run");
-    ERGO_ASSIGN_OR_RETURN(const double on, ScalarAsDouble(*training));
-    if (on != 0) return Unsupported("training mode draws at random; Ergo only infers");
-  }
-  context.Alias(0, 0);
-  if (!context.HasOutput(1)) return {};
-  // Nothing is dropped.
-  ERGO_ASSIGN_OR_RETURN(Tensor kept, ScalarOf(context.OutputType(1), 1));
-  return EmitRepeated(context, 1, std::move(kept));
-}
-
 Status LowerTranspose(LowerContext& context) {
   const Shape& input = context.InputShape(0);
   ERGO_ASSIGN_OR_RETURN(const std::vector<int> perm,
@@ -209,7 +195,6 @@ constexpr std::array kLowerings = {
     Lowering{"", "Concat", LowerConcat},
     Lowering{"", "ConstantOfShape", LowerConstantOfShape},
     Lowering{"", "DepthToSpace", LowerDepthToSpace},
-    Lowering{"", "Dropout", LowerDropout},
     Lowering{"", "Expand", LowerExpand},
     Lowering{"", "EyeLike", LowerEyeLike},
     Lowering{"", "Flatten", LowerAlias},
