@@ -15,7 +15,9 @@ from ergo import protocol
 from ergo.protocol import FrameType
 
 HELLO_ACK = struct.pack("<HHIIIQH38x", 1, 0, 1 << 20, 32, 0, 0, 4) + b"fake"
-ENERGY_UNAVAILABLE = struct.pack("<QQddQIIBBB13x", 0, 0, float("nan"), float("nan"), 0, 1, 1, 0, 0, 0)
+ENERGY_UNAVAILABLE = struct.pack(
+    "<QQddQIIBBB13x", 0, 0, float("nan"), float("nan"), 0, 1, 1, 0, 0, 0
+)
 
 
 class FakeServer:

@@ -104,7 +104,9 @@ class Encoding(unittest.TestCase):
 
 class Decoding(unittest.TestCase):
     def test_hello_ack(self):
-        body = from_hex("01 00 00 00 | 00 00 00 04 | 00 04 00 00 | 00*12 | 04 00 | 00*38 | 65 72 67 6f")
+        body = from_hex(
+            "01 00 00 00 | 00 00 00 04 | 00 04 00 00 | 00*12 | 04 00 | 00*38 | 65 72 67 6f"
+        )
         granted = protocol.decode_hello_ack(body)
         self.assertEqual(granted.max_body_bytes, 64 << 20)
         self.assertEqual(granted.max_in_flight, 1024)
@@ -155,15 +157,17 @@ class Decoding(unittest.TestCase):
     def test_model_list(self):
         body = from_hex("02 00*7 | 01 00*3 01 00 02 00 61 62 00*6 | 02 00*3 01 00 01 00 63 00*7")
         entries = protocol.decode_model_list(body)
-        self.assertEqual([(e.name, e.version, e.state) for e in entries],
-                         [("ab", 1, "ready"), ("c", 2, "ready")])
+        self.assertEqual(
+            [(e.name, e.version, e.state) for e in entries], [("ab", 1, "ready"), ("c", 2, "ready")]
+        )
 
     def test_metadata(self):
         metadata = protocol.decode_metadata(METADATA_REPLY)
         self.assertEqual((metadata.name, metadata.version), ("mn", 3))
         self.assertEqual(metadata.inputs, (protocol.Port("x", "float32", ("batch", None, 8)),))
-        self.assertEqual(metadata.outputs, (protocol.Port("y", "int64", ()),
-                                            protocol.Port("z", "float16", None)))
+        self.assertEqual(
+            metadata.outputs, (protocol.Port("y", "int64", ()), protocol.Port("z", "float16", None))
+        )
 
     def test_stats(self):
         stats = protocol.decode_stats(STATS_REPLY)

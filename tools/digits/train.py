@@ -105,7 +105,10 @@ def to_onnx(layers):
             x = add("MaxPool", [x], name, kernel_shape=[2, 2], strides=[2, 2])
         elif isinstance(layer, Dense):
             x = add("Flatten", [x], "flat")
-            inputs = [constant(f"{name}.weight", layer.weight), constant(f"{name}.bias", layer.bias)]
+            inputs = [
+                constant(f"{name}.weight", layer.weight),
+                constant(f"{name}.bias", layer.bias),
+            ]
             x = add("Gemm", [x, *inputs], "logits", transB=1)
     add("Softmax", [x], "probabilities", axis=1)
 

@@ -211,7 +211,7 @@ class Client:
         size = sum(memoryview(piece).nbytes for piece in pieces) - protocol.HEADER_BYTES
         if size > self.granted.max_body_bytes:
             raise ValueError(
-                f"{size} bytes are more than the {self.granted.max_body_bytes} that the server takes"
+                f"a body of {size} bytes: the server takes {self.granted.max_body_bytes} at most"
             )
         with self._state:
             if self._lost is not None:

@@ -177,14 +177,18 @@ _HELLO = struct.Struct("<HHIIIQHH36x")
 _HELLO_ACK = struct.Struct("<HHIIIQH38s")
 
 
-def encode_hello(max_body_bytes: int = 0, max_in_flight: int = 0, idle_timeout_ms: int = 0) -> bytes:
+def encode_hello(
+    max_body_bytes: int = 0, max_in_flight: int = 0, idle_timeout_ms: int = 0
+) -> bytes:
     body = _HELLO.pack(VERSION, VERSION, max_body_bytes, max_in_flight, idle_timeout_ms, 0, 0, 0)
     return encode_frame(FrameType.HELLO, 0, body)
 
 
 def decode_hello_ack(body: bytes) -> Granted:
     reader = _Reader(body)
-    version, zero2, max_body, in_flight, idle, features, name_bytes, zeros = reader.fixed(_HELLO_ACK)
+    version, zero2, max_body, in_flight, idle, features, name_bytes, zeros = reader.fixed(
+        _HELLO_ACK
+    )
     _check(zero2 == 0 and not any(zeros), "HELLO_ACK: a reserved field is not 0")
     _check(version == VERSION, f"HELLO_ACK: version {version}")
     granted = Granted(version, max_body, in_flight, idle, features, reader.text(name_bytes))
@@ -300,7 +304,7 @@ class ResultFrame:
 
 def decode_result(body: bytes, flags: int) -> ResultFrame:
     reader = _Reader(body)
-    (queue_ns, compute_ns, joules, error, window_ns, batch_size, model_version) = (
+    queue_ns, compute_ns, joules, error, window_ns, batch_size, model_version = (
         fields := reader.fixed(_RESULT)
     )[:7]
     source, share, count, zeros = fields[7:]
