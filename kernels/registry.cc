@@ -3,6 +3,10 @@
 #include "kernels/conv/conv.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/move/concat.h"
+#include "kernels/move/gather.h"
+#include "kernels/move/pad.h"
+#include "kernels/move/strided_copy.h"
 #include "kernels/norm/norm.h"
 #include "kernels/pool/pool.h"
 #include "kernels/recurrent/recurrent.h"
@@ -27,6 +31,13 @@ std::vector<KernelInfo> AllKernels() {
   Add(all, ReduceVariants());
   Add(all, SoftmaxVariants());
   Add(all, RecurrentVariants());
+  Add(all, move::StridedCopyVariants());
+  Add(all, move::ConcatVariants());
+  Add(all, move::SplitVariants());
+  Add(all, move::GatherVariants());
+  Add(all, move::GatherElementsVariants());
+  Add(all, move::GatherNdVariants());
+  Add(all, move::PadVariants());
   return all;
 }
 

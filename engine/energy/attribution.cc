@@ -43,6 +43,7 @@ void CpuTimeRate::Refresh(int64_t now_ns) {
   window_begin_ = window_end;
   reason_ = window.reason;
   relative_error_ = std::hypot(window.relative_error, weights.relative_error);
+  window_ns_ = std::llround(window.window_s * 1e9);
   joules_per_cpu_s_.store(window.source == EnergySource::kUnavailable || !(weighed_s > 0)
                               ? std::numeric_limits<double>::quiet_NaN()
                               : window.value * weights.busy_watts / weighed_s,
@@ -57,7 +58,8 @@ CpuTimeRate::Rate CpuTimeRate::Now() {
   }
   const double rate = joules_per_cpu_s_.load(std::memory_order_relaxed);
   if (std::isnan(rate)) return {};
-  return {rate, meter_->Source()};
+  return {rate, meter_->Source(), relative_error_.load(std::memory_order_relaxed),
+          window_ns_.load(std::memory_order_relaxed)};
 }
 
 Joules CpuTimeRate::For(int64_t cpu_ns) {
@@ -72,7 +74,7 @@ Joules CpuTimeRate::For(int64_t cpu_ns) {
   }
   joules.value = rate.joules_per_cpu_s * joules.window_s;
   joules.domains = meter_->Domains();
-  joules.relative_error = relative_error_;
+  joules.relative_error = rate.relative_error;
   return joules;
 }
 

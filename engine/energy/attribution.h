@@ -30,6 +30,8 @@ class CpuTimeRate {
   struct Rate {
     double joules_per_cpu_s = 0;  // of processor time; meaningless when the source is kUnavailable
     EnergySource source = EnergySource::kUnavailable;
+    double relative_error = 0;  // one sigma
+    int64_t window_ns = 0;      // that the meter was watched for; 0: modelled, needs no window
   };
   // For hot paths: allocates nothing and never waits. Modelled: a constant. Measured: a clock read,
   // and once a second one caller reads the meter too (tens of microseconds); kUnavailable until the
@@ -47,10 +49,11 @@ class CpuTimeRate {
 
   Meter* const meter_;
   const EnergyClock& clock_;
-  std::mutex mutex_;  // guards window_begin_, reason_, relative_error_
+  std::mutex mutex_;  // guards window_begin_, reason_
   MeterReading window_begin_;
   std::string reason_;
-  double relative_error_ = 0;
+  std::atomic<double> relative_error_{0};
+  std::atomic<int64_t> window_ns_{0};
   std::atomic<int64_t> next_refresh_ns_{0};
   std::atomic<double> joules_per_cpu_s_;  // NaN: none yet
 };

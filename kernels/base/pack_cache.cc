@@ -22,4 +22,12 @@ size_t PackCache::TotalBytes() const {
   return total;
 }
 
+PackedWeights PackWeights(PackCache* cache, const void* source, std::string format, size_t bytes,
+                          FunctionRef<void(AlignedBuffer& packed)> pack) {
+  if (cache != nullptr) return cache->GetOrPack(source, std::move(format), bytes, pack);
+  auto packed = std::make_shared<AlignedBuffer>(AlignedBuffer::AllocateOrDie(bytes));
+  pack(*packed);
+  return packed;
+}
+
 }  // namespace ergo

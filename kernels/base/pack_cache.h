@@ -36,6 +36,10 @@ class PackCache {
   std::map<std::pair<const void*, std::string>, std::weak_ptr<const AlignedBuffer>> entries_;
 };
 
+// What kernels call: through the cache where there is one, else memory of the caller's own.
+PackedWeights PackWeights(PackCache* cache, const void* source, std::string format, size_t bytes,
+                          FunctionRef<void(AlignedBuffer& packed)> pack);
+
 }  // namespace ergo
 
 #endif  // ERGO_KERNELS_BASE_PACK_CACHE_H_

@@ -20,6 +20,12 @@ SimdTarget ActiveSimdTarget() {
   return targets.empty() ? SimdTarget{0, "none"} : targets.front();
 }
 
+void ChooseSimdTarget() {
+  if (!hwy::GetChosenTarget().IsInitialized()) {
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  }
+}
+
 Status ForceSimdTarget(std::string_view name) {
   hwy::SetSupportedTargetsForTest(0);
   std::vector<std::string> names;

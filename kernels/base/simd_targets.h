@@ -22,6 +22,10 @@ std::vector<SimdTarget> RunnableSimdTargets();
 // The one that dynamic dispatch uses now.
 SimdTarget ActiveSimdTarget();
 
+// Chooses the best target if none was chosen yet. Call it before HWY_DYNAMIC_POINTER: a kernel that
+// keeps the pointer keeps the target that is in force then.
+void ChooseSimdTarget();
+
 // Makes dynamic dispatch use the named target for the whole process from here on. InvalidArgument,
 // with the names that would do, when this machine cannot run it. Not thread-safe: call it at start,
 // or in a test, before kernels are made (kernels may keep the target that they were made under).
