@@ -17,7 +17,8 @@ struct PhaseLayout {
   int64_t pad = 0;    // columns of padding before them
   int64_t stride = 1;
   int64_t dilation = 1;
-  int64_t pitch = 0;  // slots of one phase
+  int64_t pitch = 0;         // slots of one phase
+  int64_t phase_stride = 0;  // elements from one phase to the next; at least pitch
 
   // What the outputs [begin, end) of the window's last axis look at. Column 0 is tap 0 of `begin`.
   // Vectors of `lanes` outputs may be loaded from any tap's slot for outputs below `end` - `begin`
@@ -32,18 +33,19 @@ struct PhaseLayout {
     layout.dilation = window.dilations[2];
     const int64_t reach = (window.Extent(2) - 1) / layout.stride + 1;
     layout.pitch = RoundUp(RoundUp(end - begin, lanes) + reach, lanes);
+    layout.phase_stride = layout.pitch;
     return layout;
   }
 
   // Elements of the input row that fit in it; the rest no window reaches.
   int64_t UsedIn() const { return std::clamp<int64_t>(pitch * stride - pad, 0, in); }
-  int64_t Elements() const { return pitch * stride; }
+  int64_t Elements() const { return phase_stride * stride; }
   // Where column i of the padded row stands.
-  int64_t Offset(int64_t column) const { return column % stride * pitch + column / stride; }
+  int64_t Offset(int64_t column) const { return column % stride * phase_stride + column / stride; }
 };
 
 // The taps of output `begin` one after the other, without a division for each: offset = phase *
-// pitch + slot. Tap k of output begin + o stands o elements further.
+// phase_stride + slot. Tap k of output begin + o stands o elements further.
 class TapWalk {
  public:
   explicit TapWalk(const PhaseLayout& layout)
@@ -51,7 +53,7 @@ class TapWalk {
         phase_step_(layout.dilation % layout.stride),
         slot_step_(layout.dilation / layout.stride) {}
 
-  int64_t Offset() const { return phase_ * layout_.pitch + slot_; }
+  int64_t Offset() const { return phase_ * layout_.phase_stride + slot_; }
   void Next() {
     phase_ += phase_step_;
     slot_ += slot_step_;

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "kernels/base/parallel_ranges.h"
+#include "kernels/base/simd_targets.h"
 #include "kernels/pool/pool.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -349,11 +350,13 @@ Status CheckPoolSimd(const PoolProblem& problem) {
 MadeKernel MakePoolGlobal(const PoolProblem& problem, const MakeContext&) {
   ERGO_RETURN_IF_ERROR(CheckPoolSimd(problem));
   if (!problem.IsGlobal()) return Unsupported("the window is not the whole input");
+  ChooseSimdTarget();
   return std::unique_ptr<Kernel>(new PoolGlobal(problem));
 }
 
 MadeKernel MakePoolSimd(const PoolProblem& problem, const MakeContext& context) {
   ERGO_RETURN_IF_ERROR(CheckPoolSimd(problem));
+  ChooseSimdTarget();
   return std::unique_ptr<Kernel>(new PoolSimd(problem, context.max_workers));
 }
 

@@ -1,0 +1,246 @@
+// Every variant of the list against the reference, on every SIMD target, within the contract's
+// error bound.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "kernels/conv/conv.h"
+#include "tests/kernels/variant_testing.h"
+#include "tests/kernels/window_testing.h"
+
+namespace ergo {
+namespace {
+
+using ::ergo::testing::Draw;
+using ::ergo::testing::ForEachSimdTarget;
+using ::ergo::testing::MakeReference;
+using ::ergo::testing::RunKernel;
+using ::ergo::testing::TestTensor;
+using ::ergo::testing::ThreadedFor;
+
+constexpr int kMaxWorkers = 3;
+
+struct Operands {
+  TestTensor x, w, bias, residual;
+
+  Operands(const ConvProblem& p, std::mt19937& random)
+      : x(DType::kF32, Shape{p.InputElements()}),
+        w(DType::kF32, Shape{p.WeightElements()}),
+        bias(DType::kF32, Shape{p.out_channels}),
+        residual(DType::kF32, Shape{p.OutputElements()}) {
+    for (TestTensor* tensor : {&x, &w, &bias, &residual}) tensor->FillUniform(random, -1, 1);
+  }
+};
+
+TestTensor RunConv(const Kernel& kernel, const ConvProblem& p, const Operands& operands,
+                   ParallelFor& parallel) {
+  TestTensor y(DType::kF32, Shape{p.OutputElements()});
+  // A kernel that may run in place does: residual and output are the same memory.
+  const bool in_place = p.has_residual && kernel.MayRunInPlace(3);
+  if (in_place) y = operands.residual.Copy();
+  RunKernel(kernel,
+            {operands.x.View(), operands.w.View(),
+             p.has_bias ? TensorView(operands.bias.View()) : TensorView(),
+             !p.has_residual ? TensorView()
+             : in_place      ? TensorView(y.View())
+                             : TensorView(operands.residual.View())},
+            {y.View()}, parallel);
+  EXPECT_TRUE(y.GuardIntact());
+  return y;
+}
+
+// The same convolution of absolute values, for the error bound.
+TestTensor Magnitudes(ConvProblem p, const Operands& operands) {
+  std::mt19937 random(1);
+  Operands absolute(p, random);
+  const std::pair<const TestTensor*, TestTensor*> pairs[] = {
+      {&operands.x, &absolute.x},
+      {&operands.w, &absolute.w},
+      {&operands.bias, &absolute.bias},
+      {&operands.residual, &absolute.residual}};
+  for (const auto& [from, to] : pairs) {
+    const auto source = from->Span<float>();
+    std::transform(source.begin(), source.end(), to->Span<float>().begin(),
+                   [](float value) { return std::fabs(value); });
+  }
+  p.activation = {};
+  p.weights = nullptr;
+  SerialFor serial;
+  return RunConv(*MakeReference(ConvVariants(), p), p, absolute, serial);
+}
+
+class Checker {
+ public:
+  Checker(const ConvProblem& problem, std::mt19937& random)
+      : problem_(problem),
+        operands_(problem, random),
+        magnitudes_(Magnitudes(problem, operands_)),
+        expected_(Expected()) {}
+
+  // Every variant that takes the problem, with constant and with other weights, one and several
+  // workers. Returns which did.
+  std::vector<std::string_view> Run() {
+    std::vector<std::string_view> accepted;
+    for (const auto& variant : ConvVariants()) {
+      SCOPED_TRACE(variant.info.variant);
+      PackCache packs;
+      problem_.weights = nullptr;
+      const bool takes = RunVariant(variant, nullptr);
+      problem_.weights = operands_.w.View().data;
+      EXPECT_EQ(RunVariant(variant, &packs), takes);
+      if (takes) accepted.push_back(variant.info.variant);
+    }
+    return accepted;
+  }
+
+ private:
+  TestTensor Expected() const {
+    SerialFor serial;
+    return RunConv(*MakeReference(ConvVariants(), problem_), problem_, operands_, serial);
+  }
+
+  bool RunVariant(const KernelVariant<ConvProblem>& variant, PackCache* packs) {
+    MadeKernel made = variant.make(problem_, {kMaxWorkers, packs});
+    if (!made.ok()) {
+      EXPECT_EQ(made.status().code(), StatusCode::kUnsupported) << made.status().ToString();
+      EXPECT_FALSE(made.status().message().empty());
+      return false;
+    }
+    SerialFor serial;
+    ThreadedFor threads(kMaxWorkers);
+    const TestTensor one = RunConv(**made, problem_, operands_, serial);
+    const TestTensor several = RunConv(**made, problem_, operands_, threads);
+    const auto want = expected_.Span<float>(), got = one.Span<float>();
+    for (size_t i = 0; i < want.size(); ++i) {
+      EXPECT_EQ(got[i], several.Span<float>()[i]) << "differs between worker counts at " << i;
+      const double bound = ConvErrorBound(problem_, magnitudes_.Span<float>()[i]);
+      EXPECT_NEAR(want[i], got[i], bound) << i;
+      if (::testing::Test::HasFailure()) break;
+    }
+    return true;
+  }
+
+  ConvProblem problem_;
+  Operands operands_;
+  TestTensor magnitudes_;
+  TestTensor expected_;
+};
+
+void DrawChannels(std::mt19937& random, ConvProblem& p) {
+  switch (Draw(random, 0, 3)) {
+    case 0:  // depthwise, with multipliers
+      p.groups = p.in_channels = Draw(random, 1, 9);
+      p.out_channels = p.groups * Draw(random, 1, 3);
+      return;
+    case 1:
+      p.groups = Draw(random, 2, 4);
+      p.in_channels = p.groups * Draw(random, 1, 5);
+      p.out_channels = p.groups * Draw(random, 1, 7);
+      return;
+    default:
+      p.in_channels = Draw(random, 0, 15) == 0 ? 0 : Draw(random, 1, 40);
+      p.out_channels = Draw(random, 0, 15) == 0 ? 0 : Draw(random, 1, 40);
+  }
+}
+
+ConvProblem RandomProblem(std::mt19937& random) {
+  ConvProblem p;
+  p.batch = Draw(random, 0, 20) == 0 ? 0 : Draw(random, 1, 3);
+  DrawChannels(random, p);
+  p.window = testing::RandomWindow(random);
+  if (Draw(random, 0, 3) == 0) {  // pointwise
+    const Spatial in = p.window.in;
+    p.window = Window();
+    p.window.in = p.window.out = in;
+  }
+  p.has_bias = Draw(random, 0, 1) == 0;
+  p.has_residual = Draw(random, 0, 2) == 0;
+  if (Draw(random, 0, 1) == 0) {
+    p.activation.kind = static_cast<Activation>(Draw(random, 0, 8));
+    p.activation.alpha = p.activation.kind == Activation::kClip ? -0.5f : 0.2f;
+    p.activation.beta = 0.75f;
+  }
+  return p;
+}
+
+TEST(ConvVariantsTest, AgreeWithTheReferenceOnRandomProblems) {
+  std::map<std::string_view, int> accepted;
+  std::mt19937 random(20240603);
+  for (int round = 0; round < 150 && !HasFailure(); ++round) {
+    const ConvProblem problem = RandomProblem(random);
+    SCOPED_TRACE(problem.ToString());
+    ASSERT_TRUE(CheckConv(problem).ok()) << CheckConv(problem).ToString();
+    Checker checker(problem, random);
+    ForEachSimdTarget([&](const std::string&) {
+      for (const std::string_view variant : checker.Run()) ++accepted[variant];
+    });
+  }
+  // A variant that declines everything would pass unseen.
+  for (const auto& variant : ConvVariants()) EXPECT_GT(accepted[variant.info.variant], 20);
+}
+
+ConvProblem Square(int64_t channels, int64_t out_channels, int64_t size, int64_t kernel,
+                   int64_t stride) {
+  ConvProblem p;
+  p.in_channels = channels;
+  p.out_channels = out_channels;
+  p.has_bias = true;
+  Window& w = p.window;
+  w.in = {1, size, size};
+  w.kernel = {1, kernel, kernel};
+  w.strides = {1, stride, stride};
+  w.pads_begin = w.pads_end = {0, kernel / 2, kernel / 2};
+  w.out = {1, w.FittingOut(1), w.FittingOut(2)};
+  return p;
+}
+
+// Shapes of real networks and beyond, large enough for several blocks of positions, of input
+// channels and of output channels.
+TEST(ConvVariantsTest, AgreeWithTheReferenceOnLargerProblems) {
+  std::vector<ConvProblem> problems = {
+      Square(3, 20, 33, 7, 2),  Square(70, 37, 14, 3, 1), Square(300, 50, 7, 3, 2),
+      Square(17, 210, 9, 1, 1), Square(530, 33, 7, 1, 1), Square(64, 70, 15, 1, 2),
+  };
+  problems[1].has_residual = problems[4].has_residual = true;
+  problems[1].activation.kind = Activation::kRelu;
+  problems[3].batch = 5;
+  ConvProblem wide = Square(5, 6, 1, 1, 1);  // a long signal
+  wide.window.in = {1, 1, 3001};
+  wide.window.kernel = {1, 1, 25};
+  wide.window.strides = {1, 1, 4};
+  wide.window.pads_begin = {0, 0, 12};
+  wide.window.pads_end = {0, 0, 9};
+  wide.window.out = {1, 1, wide.window.FittingOut(2)};
+  problems.push_back(wide);
+  ConvProblem depthwise = Square(19, 19, 56, 5, 1);
+  depthwise.groups = 19;
+  problems.push_back(depthwise);
+  std::mt19937 random(5);
+  for (const ConvProblem& problem : problems) {
+    SCOPED_TRACE(problem.ToString());
+    ASSERT_TRUE(CheckConv(problem).ok()) << CheckConv(problem).ToString();
+    Checker checker(problem, random);
+    ForEachSimdTarget([&](const std::string&) { checker.Run(); });
+    if (HasFailure()) return;
+  }
+}
+
+TEST(ConvVariantsTest, PackedWeightsAreShared) {
+  std::mt19937 random(9);
+  ConvProblem problem = Square(16, 16, 8, 3, 1);
+  const Operands operands(problem, random);
+  problem.weights = operands.w.View().data;
+  PackCache packs;
+  const auto made = SelectKernel(ConvVariants(), problem, {1, &packs}, {});
+  ASSERT_TRUE(made.ok());
+  const size_t once = packs.TotalBytes();
+  EXPECT_GT(once, 0u);
+  problem.window.in = problem.window.out = {1, 8, 5};  // another shape, the same weights
+  problem.batch = 2;
+  const auto twin = SelectKernel(ConvVariants(), problem, {1, &packs}, {});
+  ASSERT_TRUE(twin.ok());
+  EXPECT_EQ(packs.TotalBytes(), once);
+}
+
+}  // namespace
+}  // namespace ergo
