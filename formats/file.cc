@@ -22,17 +22,69 @@ Status SystemError(const std::string& path, const char* what) {
   return Error(code, "{}: {}: {}", path, what, std::strerror(error));
 }
 
+// An open file, closed with it.
+class Descriptor {
+ public:
+  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
+  Descriptor(Descriptor&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(descriptor_, other.descriptor_);
+    return *this;
+  }
+  ~Descriptor() {
+    const int error = errno;  // kept for the message about what failed before
+    if (descriptor_ >= 0) close(descriptor_);
+    errno = error;
+  }
+  int Get() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
+
 }  // namespace
 
 Result<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::string& path,
                                                            int64_t max_bytes) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) return SystemError(path, "cannot open");
-  struct Closer {
-    int descriptor;
-    ~Closer() { close(descriptor); }
-  } closer{descriptor};
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.Get() < 0) return SystemError(path, "cannot open");
+  return Map(file.Get(), path, max_bytes);
+}
 
+Result<std::shared_ptr<const MappedFile>> MappedFile::OpenBeneath(const std::string& folder,
+                                                                  std::string_view relative,
+                                                                  int64_t max_bytes) {
+  const std::string path = fmt::format("{}/{}", folder, relative);
+  if (relative.starts_with('/') || relative.find('\0') != std::string_view::npos) {
+    return InvalidArgument("'{}' is not a path relative to the model's folder", relative);
+  }
+  Descriptor at(open(folder.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECTORY));
+  if (at.Get() < 0) return SystemError(folder, "cannot open the folder");
+  for (bool last = false; !last;) {
+    const size_t slash = relative.find('/');
+    last = slash == std::string_view::npos;
+    const std::string part(relative.substr(0, slash));
+    if (!last) relative.remove_prefix(slash + 1);
+    if (part == "..") return InvalidArgument("{}: '..' may lead out of the model's folder", path);
+    if (!last && (part.empty() || part == ".")) continue;
+    const int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | (last ? O_NONBLOCK : O_DIRECTORY);
+    Descriptor next(openat(at.Get(), part.c_str(), flags));
+    if (next.Get() < 0) {
+      struct stat info {};
+      if (fstatat(at.Get(), part.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+          S_ISLNK(info.st_mode)) {
+        return InvalidArgument(
+            "{}: '{}' is a symbolic link, which may lead out of the model's folder", path, part);
+      }
+      return SystemError(path, "cannot open");
+    }
+    at = std::move(next);
+  }
+  return Map(at.Get(), path, max_bytes);
+}
+
+Result<std::shared_ptr<const MappedFile>> MappedFile::Map(int descriptor, const std::string& path,
+                                                          int64_t max_bytes) {
   struct stat info {};
   if (fstat(descriptor, &info) != 0) return SystemError(path, "cannot read its size");
   if (!S_ISREG(info.st_mode)) return InvalidArgument("{}: not a regular file", path);

@@ -19,6 +19,12 @@ class MappedFile {
  public:
   // NotFound, DeviceError, or ResourceExhausted above `max_bytes`. Only regular files.
   static Result<std::shared_ptr<const MappedFile>> Open(const std::string& path, int64_t max_bytes);
+  // The same for a file below `folder` that somebody else named: `relative` may neither be
+  // absolute, nor contain "..", nor go through a symbolic link (InvalidArgument), checked against
+  // the open files themselves, so that nothing can be exchanged between check and use.
+  static Result<std::shared_ptr<const MappedFile>> OpenBeneath(const std::string& folder,
+                                                               std::string_view relative,
+                                                               int64_t max_bytes);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
@@ -27,6 +33,8 @@ class MappedFile {
 
  private:
   MappedFile() = default;
+  static Result<std::shared_ptr<const MappedFile>> Map(int descriptor, const std::string& path,
+                                                       int64_t max_bytes);
   std::span<const std::byte> bytes_;
 };
 
