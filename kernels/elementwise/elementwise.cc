@@ -1,5 +1,8 @@
 #include "kernels/elementwise/elementwise.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "kernels/elementwise/broadcast.h"
 
 namespace ergo {
@@ -20,6 +23,36 @@ std::span<const KernelVariant<Problem>> Variants() {
 Shape BroadcastOrEmpty(std::span<const Shape> shapes) {
   const Result<BroadcastPlan> plan = PlanBroadcast(shapes);
   return plan.ok() ? plan->output : Shape{0};
+}
+
+// |error| <= ulp units in the last place of the result + of_x |x|; the second part for operators
+// that lose digits where a sum cancels.
+struct UnaryAccuracy {
+  double ulp = 0.5;
+  double of_x = 0;
+};
+
+UnaryAccuracy AccuracyOf(UnaryOp op) {
+  switch (op) {
+    case UnaryOp::kLeakyRelu: return {1, 0};
+    case UnaryOp::kElu:
+    case UnaryOp::kSelu:
+    case UnaryOp::kCelu: return {12, 0x1p-23};
+    case UnaryOp::kSigmoid: return {4, 0};
+    case UnaryOp::kHardSigmoid: return {1, 0x1p-23};
+    case UnaryOp::kHardSwish: return {2, 0x1p-22};
+    case UnaryOp::kSwish: return {5, 0x1p-22};
+    case UnaryOp::kMish: return {8, 0x1p-147};
+    case UnaryOp::kGelu:
+    case UnaryOp::kGeluTanh: return {8, 0x1p-21};
+    case UnaryOp::kSoftplus: return {5, 0};
+    case UnaryOp::kSoftsign: return {1.5, 0};
+    case UnaryOp::kTanh: return {6, 0};
+    case UnaryOp::kErf: return {10, 0};
+    case UnaryOp::kExp: return {2, 0};
+    case UnaryOp::kLog: return {3, 0};
+    default: return {0.501, 0};
+  }
 }
 
 }  // namespace
@@ -94,6 +127,14 @@ KernelCost CostOf(const WhereProblem& problem) {
 KernelCost CostOf(const CastProblem& problem) {
   const int64_t elements = problem.shape.Elements();
   return {elements, DTypeBytes(problem.from, elements), DTypeBytes(problem.to, elements)};
+}
+
+double UnaryErrorBound(UnaryOp op, float x, double exact) {
+  const UnaryAccuracy accuracy = AccuracyOf(op);
+  const double magnitude = std::max(std::fabs(exact), 0x1p-126);
+  const double ulp = std::ldexp(1.0, std::ilogb(magnitude) - 23);
+  const double cancelled = std::isfinite(x) ? accuracy.of_x * std::fabs(double{x}) : 0;
+  return accuracy.ulp * ulp + cancelled;
 }
 
 std::span<const KernelVariant<UnaryProblem>> UnaryVariants() {

@@ -13,7 +13,8 @@
 // Arithmetic: the reference computes floating point in double and rounds once to the dtype, so what
 // it gives is correctly rounded up to the error of libm. Integers wrap around; x / 0 and x mod 0
 // are 0. NaN operands give NaN, in Max, Min, Relu and Clip too. Elements are independent: results
-// do not depend on the number of workers.
+// do not depend on the number of workers. Binary operators of the SIMD variant give the reference's
+// results bit for bit; how far its unary ones may be off, UnaryErrorBound tells.
 #ifndef ERGO_KERNELS_ELEMENTWISE_ELEMENTWISE_H_
 #define ERGO_KERNELS_ELEMENTWISE_ELEMENTWISE_H_
 
@@ -48,7 +49,7 @@ std::string_view BinaryOpName(BinaryOp op);
 struct UnaryProblem {
   UnaryOp op = UnaryOp::kAbs;
   DType dtype = DType::kF32;
-  Shape shape;
+  Shape shape = {};
   // The operator's attributes, in the order of unary_ops.inc's formulas: LeakyRelu and Elu alpha;
   // Selu alpha, gamma; HardSigmoid alpha, beta; Clip min, max; Shrink lambd, bias; IsInf whether
   // negative, whether positive infinity counts.
@@ -63,14 +64,14 @@ struct BinaryProblem {
   BinaryOp op = BinaryOp::kAdd;
   DType dtype = DType::kF32;
   DType b_dtype = DType::kF32;
-  Shape a, b;
+  Shape a = {}, b = {};
 };
 
 // Input 0: bool [condition]. Inputs 1 and 2: `dtype` [a] and [b]. Output 0: the broadcast of all
 // three: a where the condition holds, else b.
 struct WhereProblem {
   DType dtype = DType::kF32;
-  Shape condition, a, b;
+  Shape condition = {}, a = {}, b = {};
 };
 
 // Input 0: `from` [shape]. Output 0: `to` [shape]. Types: float, double, float16, bfloat16, bool
@@ -80,7 +81,7 @@ struct WhereProblem {
 struct CastProblem {
   DType from = DType::kF32;
   DType to = DType::kF32;
-  Shape shape;
+  Shape shape = {};
 };
 
 // dtype of the output.
@@ -92,6 +93,11 @@ KernelCost CostOf(const UnaryProblem& problem);
 KernelCost CostOf(const BinaryProblem& problem);
 KernelCost CostOf(const WhereProblem& problem);
 KernelCost CostOf(const CastProblem& problem);
+
+// |difference| between a variant's f32 result at x and the exact one, `exact`. Operators that are
+// exact, or correctly rounded by IEEE 754 arithmetic, get the half unit in the last place of that
+// rounding. An infinite or NaN `exact` allows no difference.
+double UnaryErrorBound(UnaryOp op, float x, double exact);
 
 // The family's variants, best first. InvalidArgument for shapes that do not broadcast; Unsupported
 // for dtypes that the operator does not take.

@@ -144,7 +144,7 @@ class BinaryReference final : public Kernel {
     const void* b = args.inputs[1].data;
     void* out = args.outputs[0].data;
     const auto [a_stride, b_stride, unused] = plan_.row_stride;
-    ParallelRanges(args.parallel, plan_.output.Elements(), kElementwiseGrain,
+    ParallelRanges(args.parallel, plan_.output.Elements(), kElementwiseScalarGrain,
                    [&](int64_t begin, int64_t end, int) {
                      ForEachRowPiece(
                          plan_, begin, end,
@@ -172,7 +172,7 @@ class WhereReference final : public Kernel {
   bool MayRunInPlace(int index) const override { return in_place_[static_cast<size_t>(index)]; }
 
   void Run(const KernelArgs& args) const override {
-    ParallelRanges(args.parallel, plan_.output.Elements(), kElementwiseGrain,
+    ParallelRanges(args.parallel, plan_.output.Elements(), kElementwiseScalarGrain,
                    [&](int64_t begin, int64_t end, int) {
                      switch (element_bits_) {
                        case 8: return Rows<uint8_t>(args, begin, end);

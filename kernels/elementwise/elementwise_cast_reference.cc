@@ -51,7 +51,7 @@ class CastReference final : public Kernel {
   bool MayRunInPlace(int) const override { return in_place_; }
 
   void Run(const KernelArgs& args) const override {
-    ParallelRanges(args.parallel, elements_, kElementwiseGrain,
+    ParallelRanges(args.parallel, elements_, kElementwiseScalarGrain,
                    [&](int64_t begin, int64_t end, int) {
                      loop_(args.inputs[0].data, args.outputs[0].data, begin, end);
                    });

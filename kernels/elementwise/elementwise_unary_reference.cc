@@ -85,7 +85,7 @@ class UnaryReference final : public Kernel {
   }
 
   void Run(const KernelArgs& args) const override {
-    ParallelRanges(args.parallel, problem_.shape.Elements(), kElementwiseGrain,
+    ParallelRanges(args.parallel, problem_.shape.Elements(), kElementwiseScalarGrain,
                    [&](int64_t begin, int64_t end, int) {
                      loop_(args.inputs[0].data, args.outputs[0].data, begin, end, problem_.alpha,
                            problem_.beta);

@@ -46,7 +46,7 @@ std::string_view ReduceOpName(ReduceOp op);
 struct ReduceProblem {
   ReduceOp op = ReduceOp::kSum;
   DType dtype = DType::kF32;
-  Shape input;
+  Shape input = {};
   uint32_t axes = 0;  // bit i: axis i is reduced. 0: each element is a set of its own
 };
 
@@ -55,7 +55,7 @@ struct ReduceProblem {
 // counts as beyond every number, so the first (or last) NaN wins.
 struct ArgReduceProblem {
   DType dtype = DType::kF32;
-  Shape input;
+  Shape input = {};
   int axis = 0;
   bool largest = true;
   bool last = false;
@@ -65,7 +65,7 @@ struct ArgReduceProblem {
 // without this one when `exclusive`, from the end when `reverse`.
 struct CumSumProblem {
   DType dtype = DType::kF32;
-  Shape input;
+  Shape input = {};
   int axis = 0;
   bool exclusive = false;
   bool reverse = false;
