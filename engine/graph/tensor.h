@@ -72,9 +72,11 @@ class Tensor {
   }
 
   // The same bytes under another shape with as many elements.
-  Tensor Reshaped(const Shape& shape) const {
-    ERGO_CHECK(shape.Elements() == Elements());
-    return Tensor(dtype_, shape, data_, owner_);
+  Tensor Reshaped(const Shape& shape) const { return Reinterpreted(dtype_, shape); }
+  // The same bytes as as many elements of another dtype of as many bits.
+  Tensor Reinterpreted(DType dtype, const Shape& shape) const {
+    ERGO_CHECK(shape.Elements() == Elements() && DTypeBits(dtype) == DTypeBits(dtype_));
+    return Tensor(dtype, shape, data_, owner_);
   }
 
  private:

@@ -25,7 +25,8 @@ class Evaluation {
     }
     for (const auto& [output, input] : lowering_.Aliases()) {
       results[static_cast<size_t>(output)] =
-          lowering_.InputConstant(input)->Reshaped(lowering_.OutputShape(output));
+          lowering_.InputConstant(input)->Reinterpreted(lowering_.OutputType(output),
+                                                        lowering_.OutputShape(output));
     }
     return results;
   }

@@ -61,8 +61,8 @@ class LowerContext {
   virtual const MakeContext& Make() const = 0;
   virtual const SelectOptions& Select() const = 0;
 
-  // Output `output` is the bytes of input `input` under the output's shape (same element count and
-  // dtype). No step, no copy.
+  // Output `output` is the bytes of input `input` under the output's shape and dtype (as many
+  // elements of as many bits). No step, no copy.
   virtual void Alias(int output, int input) = 0;
 
   // Appends a step that runs `selected`.

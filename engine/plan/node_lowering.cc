@@ -67,7 +67,7 @@ Operand NodeLowering::Constant(Tensor tensor) {
 
 void NodeLowering::Alias(int output, int input) {
   ERGO_CHECK_MSG(OutputShape(output).Elements() == InputShape(input).Elements() &&
-                     OutputType(output) == InputType(input),
+                     DTypeBits(OutputType(output)) == DTypeBits(InputType(input)),
                  "{}: {} is not the bytes of {}", node_.Label(), OutputShape(output).ToString(),
                  InputShape(input).ToString());
   aliases_.emplace_back(output, input);

@@ -1,0 +1,44 @@
+#include "kernels/qlinear/qlinear.h"
+
+#include "kernels/qlinear/qlinear_variants.h"
+
+namespace ergo {
+namespace {
+
+constexpr KernelVariant<QConvProblem> kConvVariants[] = {
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
+  {{"qconv", name, device, dtypes, layout, needs}, make},
+#include "kernels/qlinear/qlinear_variants.inc"
+#undef ERGO_KERNEL_VARIANT
+};
+
+constexpr KernelVariant<QMatMulProblem> kMatMulVariants[] = {
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
+  {{"qmatmul", name, device, dtypes, layout, needs}, make},
+#include "kernels/qlinear/qlinear_variants.inc"
+#undef ERGO_KERNEL_VARIANT
+};
+
+}  // namespace
+
+std::span<const KernelVariant<QConvProblem>> QConvVariants() {
+  return kConvVariants;
+}
+std::span<const KernelVariant<QMatMulProblem>> QMatMulVariants() {
+  return kMatMulVariants;
+}
+
+KernelCost CostOf(const QConvProblem& p) {
+  const int64_t out = p.batch * p.out_channels * p.window.OutElements();
+  const int64_t per_group = p.in_channels / p.groups;
+  const int64_t weights = p.out_channels * per_group * p.window.KernelElements();
+  return {2 * out * per_group * p.window.KernelElements(),
+          p.batch * p.in_channels * p.window.InElements() + weights, DTypeBytes(p.y_dtype, out)};
+}
+
+KernelCost CostOf(const QMatMulProblem& p) {
+  return {2 * p.y.Elements() * p.a[p.a.Rank() - 1], p.a.Elements() + p.b.Elements(),
+          p.y.Elements()};
+}
+
+}  // namespace ergo
