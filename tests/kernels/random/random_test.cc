@@ -26,8 +26,8 @@ std::unique_ptr<Kernel> Make(const RandomProblem& problem) {
   return std::move(SelectKernel(RandomVariants(), problem, {}, {})).value().kernel;
 }
 
-std::vector<float> Run(const Kernel& kernel, int64_t elements,
-                       const std::vector<TensorView>& inputs = {}) {
+std::vector<float> DrawAll(const Kernel& kernel, int64_t elements,
+                           const std::vector<TensorView>& inputs = {}) {
   std::vector<float> out(static_cast<size_t>(elements));
   const std::vector<MutableTensorView> outputs = {
       {out.data(), DType::kF32, Device::kCpu, Shape{elements}}};
@@ -67,18 +67,18 @@ TEST(RandomTest, UniformAndNormalHaveTheirMoments) {
 TEST(RandomTest, RunsDifferAndSequencesRepeat) {
   const RandomProblem problem{.elements = 16, .seed = 7};
   const auto first = Make(problem), second = Make(problem);
-  const auto a = Run(*first, 16), b = Run(*first, 16);
+  const auto a = DrawAll(*first, 16), b = DrawAll(*first, 16);
   EXPECT_NE(a, b);
-  EXPECT_EQ(a, Run(*second, 16));
-  EXPECT_EQ(b, Run(*second, 16));
+  EXPECT_EQ(a, DrawAll(*second, 16));
+  EXPECT_EQ(b, DrawAll(*second, 16));
 }
 
 TEST(RandomTest, BernoulliAndMultinomialFollowTheirProbabilities) {
   constexpr int64_t kDraws = 50000;
   const std::vector<float> probabilities(kDraws, 0.3f);
   const TensorView input{probabilities.data(), DType::kF32, Device::kCpu, Shape{kDraws}};
-  const auto coin =
-      Run(*Make({.kind = RandomProblem::Kind::kBernoulli, .elements = kDraws}), kDraws, {input});
+  const auto coin = DrawAll(*Make({.kind = RandomProblem::Kind::kBernoulli, .elements = kDraws}),
+                            kDraws, {input});
   EXPECT_NEAR(MomentsOf(coin).mean, 0.3, 0.01);
 
   const std::vector<float> scores = {std::log(0.2f), std::log(0.5f), std::log(0.3f)};
