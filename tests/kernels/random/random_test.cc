@@ -50,14 +50,14 @@ Moments MomentsOf(const std::vector<float>& values) {
 
 TEST(RandomTest, UniformAndNormalHaveTheirMoments) {
   constexpr int64_t kDraws = 100000;
-  const auto uniform = Run(
+  const auto uniform = DrawAll(
       *Make({.kind = RandomProblem::Kind::kUniform, .elements = kDraws, .a = 2, .b = 6, .seed = 1}),
       kDraws);
   const Moments u = MomentsOf(uniform);
   EXPECT_NEAR(u.mean, 4, 0.02);
   EXPECT_NEAR(u.variance, 16.0 / 12, 0.02);
   for (const float v : uniform) ASSERT_TRUE(v >= 2 && v <= 6);
-  const Moments n = MomentsOf(Run(
+  const Moments n = MomentsOf(DrawAll(
       *Make({.kind = RandomProblem::Kind::kNormal, .elements = kDraws, .a = -1, .b = 3, .seed = 2}),
       kDraws));
   EXPECT_NEAR(n.mean, -1, 0.05);
