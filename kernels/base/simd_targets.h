@@ -22,8 +22,8 @@ std::vector<SimdTarget> RunnableSimdTargets();
 // The one that dynamic dispatch uses now.
 SimdTarget ActiveSimdTarget();
 
-// Chooses the best target if none was chosen yet. Call it before HWY_DYNAMIC_POINTER: a kernel that
-// keeps the pointer keeps the target that is in force then.
+// Chooses the best target if none was chosen yet. Call it before a kernel keeps
+// &HWY_DYNAMIC_DISPATCH(F), and with it the target that is in force then.
 void ChooseSimdTarget();
 
 // Makes dynamic dispatch use the named target for the whole process from here on. InvalidArgument,

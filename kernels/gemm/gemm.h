@@ -52,7 +52,7 @@ struct GemmProblem {
   bool trans_a = false, trans_b = false;
 
   // D's batch dimensions; rank 0 for a single product.
-  Shape batch;
+  Shape batch{};
   // Elements between the matrices of A and of B along each axis of `batch`, >= 0.
   std::array<int64_t, kMaxRank> a_batch_strides{}, b_batch_strides{};
   // Elements between neighbouring rows of a stored matrix; 0 means dense.
@@ -62,7 +62,7 @@ struct GemmProblem {
   float beta = 1;   // of the bias
   GemmBias bias = GemmBias::kNone;
   bool residual = false;
-  ActivationSpec activation;
+  ActivationSpec activation{};
 
   // Operands known when the kernel is made, which then packs them once; null otherwise. The memory
   // outlives the kernel, and Run is passed the same bytes.

@@ -1,0 +1,407 @@
+// gemm of f32 by Highway: A and B in packed blocks, register tiles, the epilogue while the tile is
+// still in the L1 cache.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/gemm/gemm_simd.cc"
+// clang-format off
+#include <hwy/foreach_target.h>
+// clang-format on
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "kernels/base/activation-inl.h"
+#include "kernels/base/checked_math.h"
+#include "kernels/base/simd_targets.h"
+#include "kernels/gemm/gemm.h"
+#include "kernels/gemm/gemm_dot-inl.h"
+#include "kernels/gemm/gemm_pack-inl.h"
+#include "kernels/gemm/gemm_tile-inl.h"
+
+#ifndef ERGO_KERNELS_GEMM_GEMM_SIMD_CC_ONCE_
+#define ERGO_KERNELS_GEMM_GEMM_SIMD_CC_ONCE_
+namespace ergo {
+namespace {
+
+// What a made kernel knows; the same for all targets.
+struct SimdGemm {
+  GemmProblem problem;       // canonical
+  bool swapped = false;      // A and B changed places
+  PackedWeights packed_b;    // null: B comes with the run
+  size_t packed_matrix = 0;  // floats of one matrix of B in packed_b
+};
+
+// The matrices of one batch index, and how they combine.
+struct GemmOperands {
+  const float* a = nullptr;
+  const float* b = nullptr;
+  const float* packed_b = nullptr;
+  const float* bias = nullptr;
+  const float* residual = nullptr;
+  float* d = nullptr;
+};
+
+// Half-open ranges of rows and of panels.
+struct GemmRange {
+  size_t row_begin = 0, row_end = 0;
+  size_t panel_begin = 0, panel_end = 0;
+};
+
+// Which of the packed matrices of B belongs to a batch index: broadcast axes do not count.
+size_t PackedMatrixIndex(const GemmProblem& problem, int64_t batch_index) {
+  int64_t index = 0, stride = 1;
+  for (int axis = problem.batch.Rank() - 1; axis >= 0; --axis) {
+    const int64_t at = batch_index % problem.batch[axis];
+    batch_index /= problem.batch[axis];
+    if (problem.b_batch_strides[static_cast<size_t>(axis)] == 0) continue;
+    index += at * stride;
+    stride *= problem.batch[axis];
+  }
+  return static_cast<size_t>(index);
+}
+
+size_t PackedMatrixCount(const GemmProblem& problem) {
+  const int64_t batches = problem.batch.Elements();
+  return batches == 0 ? 0 : PackedMatrixIndex(problem, batches - 1) + 1;
+}
+
+}  // namespace
+}  // namespace ergo
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace ergo {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Rows of A that are packed at once: 180 KB and less, for an L2 cache of 512 KB and more.
+constexpr size_t kBlockRows = 168 / kTileRows * kTileRows;
+constexpr size_t kBlockAFloats = kBlockRows * kRowStride;
+constexpr size_t kPanelFloats = kBlockDepth * kPanelWidth;
+// A product of at most this many rows reads B in place where it can: B is used by one tile only.
+constexpr size_t kInPlaceRows = kTileRows;
+constexpr size_t kMaxDotRows = 4;
+// Below this much arithmetic a second worker costs more than it brings (measured 10 us to wake
+// one).
+constexpr int64_t kSerialFlops = 1 << 18;
+
+size_t Size(int64_t value) {
+  return static_cast<size_t>(value);
+}
+
+bool UsesDot(const SimdGemm& gemm) {
+  return gemm.packed_b == nullptr && gemm.problem.trans_b && Size(gemm.problem.m) <= kMaxDotRows;
+}
+
+// One range of one matrix product, on one worker.
+class RangeProduct {
+ public:
+  // `scratch` has ScratchFloats() for this worker alone.
+  RangeProduct(const GemmProblem& problem, const GemmOperands& operands, float* scratch)
+      : p_(problem),
+        operands_(operands),
+        a_{operands.a, Size(problem.ARowStride()), problem.trans_a},
+        b_{operands.b, Size(problem.BRowStride()), problem.trans_b},
+        n_(Size(problem.n)),
+        depth_(Size(problem.k)),
+        block_a_(scratch),
+        panel_(scratch + kBlockAFloats),
+        adds_(operands.bias != nullptr || operands.residual != nullptr) {}
+
+  static constexpr size_t ScratchFloats() { return kBlockAFloats + kPanelFloats; }
+
+  void Run(const GemmRange& range) {
+    const size_t rows = range.row_end - range.row_begin;
+    const size_t blocks = CeilDiv(rows, kBlockRows);
+    for (size_t block = 0; block < blocks; ++block) {
+      const size_t begin = range.row_begin + rows * block / blocks;
+      const size_t end = range.row_begin + rows * (block + 1) / blocks;
+      // A depth of 0 goes round once, too: there is a bias to add, or a zero to write.
+      for (size_t p = 0; p == 0 || p < depth_; p += kBlockDepth) {
+        RunBlock(begin, end, p, range);
+      }
+    }
+  }
+
+  // The same by dot products, B stored transposed.
+  void RunDot(const GemmRange& range) {
+    constexpr size_t kChunk = kPanelFloats / kMaxDotRows;
+    const size_t rows = range.row_end - range.row_begin;
+    const size_t end = std::min(range.panel_end * kPanelWidth, n_);
+    StoredMatrix a = a_;
+    if (a_.transposed) {
+      TransposeScaled(a_.At(range.row_begin, 0), a_.row_stride, depth_, rows, 1.0f, block_a_,
+                      depth_);
+      a = {block_a_ - range.row_begin * depth_, depth_, false};
+    }
+    for (size_t j = range.panel_begin * kPanelWidth; j < end; j += kChunk) {
+      const size_t columns = std::min(kChunk, end - j);
+      DotProducts(a.At(range.row_begin, 0), a.row_stride, b_.At(0, j), b_.row_stride, rows, columns,
+                  depth_, p_.alpha, panel_, kChunk);
+      for (size_t i = 0; i < rows; ++i) {
+        float* d = operands_.d + (range.row_begin + i) * n_ + j;
+        AddRow(panel_ + i * kChunk, range.row_begin + i, j, columns, d);
+        ActivateRow(p_.activation, d, columns);
+      }
+    }
+  }
+
+ private:
+  void RunBlock(size_t row_begin, size_t row_end, size_t p, const GemmRange& range) {
+    const size_t rows = row_end - row_begin;
+    const size_t depth = std::min(kBlockDepth, depth_ - p);
+    PackA(a_, row_begin, rows, p, depth, p_.alpha, block_a_);
+    const size_t tiles = CeilDiv(rows, kTileRows);
+    for (size_t panel = range.panel_begin; panel < range.panel_end; ++panel) {
+      const size_t column = panel * kPanelWidth;
+      const size_t columns = std::min(kPanelWidth, n_ - column);
+      Tile tile;
+      tile.depth = depth;
+      FindPanel(p, panel, columns, tile);
+      for (size_t t = 0; t < tiles; ++t) {
+        const size_t begin = rows * t / tiles;
+        tile.a = block_a_ + begin * kRowStride;
+        RunTileAt(row_begin + begin, rows * (t + 1) / tiles - begin, column, columns, p, tile);
+      }
+    }
+  }
+
+  void FindPanel(size_t p, size_t panel, size_t columns, Tile& tile) {
+    tile.b_stride = kPanelWidth;
+    if (operands_.packed_b != nullptr) {
+      const size_t panels = CeilDiv(n_, kPanelWidth);
+      tile.b = operands_.packed_b + (p * panels + panel * tile.depth) * kPanelWidth;
+    } else if (!b_.transposed && columns == kPanelWidth && Size(p_.m) <= kInPlaceRows) {
+      tile.b = b_.At(p, panel * kPanelWidth);
+      tile.b_stride = b_.row_stride;
+    } else {
+      PackPanel(b_, p, tile.depth, panel * kPanelWidth, columns, panel_);
+      tile.b = panel_;
+    }
+  }
+
+  // Computes one tile of one block of the depth; the first brings what is added, the last
+  // activates.
+  void RunTileAt(size_t row, size_t rows, size_t column, size_t columns, size_t p, Tile& tile) {
+    const size_t vectors = columns <= kLanes ? 1 : kTileVectors;
+    float* d = operands_.d + row * n_ + column;
+    HWY_ALIGN float partial[kTileRows * kPanelWidth];
+    const bool whole = columns == vectors * kLanes;
+    tile.d = whole ? d : partial;
+    tile.d_stride = whole ? n_ : kPanelWidth;
+    tile.accumulate = p > 0 || adds_;
+    if (!whole && tile.accumulate) std::fill_n(partial, rows * kPanelWidth, 0.0f);
+    if (p == 0 && adds_) {
+      for (size_t i = 0; i < rows; ++i) {
+        AddRow(nullptr, row + i, column, columns, tile.d + i * tile.d_stride);
+      }
+    } else if (p > 0 && !whole) {
+      CopyRows(d, n_, partial, kPanelWidth, rows, columns);
+    }
+    const bool split = Size(p_.m) <= kSplitRows;
+    (split ? GetSplitTile(rows, vectors) : GetTile(rows, vectors))(tile);
+    if (p + kBlockDepth >= depth_ && p_.activation.kind != Activation::kNone) {
+      for (size_t i = 0; i < rows; ++i) {
+        ActivateRow(p_.activation, tile.d + i * tile.d_stride, columns);
+      }
+    }
+    if (!whole) CopyRows(partial, kPanelWidth, d, n_, rows, columns);
+  }
+
+  static void CopyRows(const float* from, size_t from_stride, float* to, size_t to_stride,
+                       size_t rows, size_t columns) {
+    for (size_t i = 0; i < rows; ++i) {
+      std::copy_n(from + i * from_stride, columns, to + i * to_stride);
+    }
+  }
+
+  // to = sums (null: 0) + beta bias + residual, for columns [column, column + columns) of a row.
+  // The residual may lie where `to` does.
+  void AddRow(const float* sums, size_t row, size_t column, size_t columns, float* to) const {
+    const GemmTag d;
+    const float* bias = nullptr;  // of each column
+    GemmVec same = hn::Zero(d);   // for all columns
+    const GemmVec beta = hn::Set(d, p_.beta);
+    switch (p_.bias) {
+      case GemmBias::kNone: break;
+      case GemmBias::kScalar: same = hn::Set(d, p_.beta * operands_.bias[0]); break;
+      case GemmBias::kPerRow: same = hn::Set(d, p_.beta * operands_.bias[row]); break;
+      case GemmBias::kPerColumn: bias = operands_.bias + column; break;
+      case GemmBias::kFull: bias = operands_.bias + row * n_ + column; break;
+    }
+    const float* residual =
+        operands_.residual == nullptr ? nullptr : operands_.residual + row * n_ + column;
+    for (size_t j = 0; j < columns; j += kLanes) {
+      const size_t count = std::min(kLanes, columns - j);
+      const auto load = [&](const float* from) HWY_ATTR {
+        return count == kLanes ? hn::LoadU(d, from + j) : LoadTail(d, from + j, count);
+      };
+      GemmVec sum = same;
+      if (bias != nullptr) sum = hn::Mul(beta, load(bias));
+      if (residual != nullptr) sum = hn::Add(sum, load(residual));
+      if (sums != nullptr) sum = hn::Add(sum, load(sums));
+      if (count == kLanes) {
+        hn::StoreU(sum, d, to + j);
+      } else {
+        StoreTail(sum, d, to + j, count);
+      }
+    }
+  }
+
+  const GemmProblem& p_;
+  const GemmOperands& operands_;
+  const StoredMatrix a_, b_;
+  const size_t n_, depth_;
+  float* const block_a_;
+  float* const panel_;
+  const bool adds_;
+};
+
+// How the work is dealt out. Columns first: that packs every part of B once, and A is cheap.
+struct TaskGrid {
+  size_t rows = 1, columns = 1;  // tasks along each side of a matrix
+};
+
+TaskGrid ChooseGrid(const GemmProblem& p, size_t workers) {
+  const size_t batches = Size(p.batch.Elements());
+  if (workers == 1 || p.m * p.n * p.k < kSerialFlops / 2) return {};
+  constexpr size_t kTasksPerWorker = 4;
+  constexpr size_t kPanelsPerTask = 2;
+  const size_t wanted = kTasksPerWorker * workers;
+  const size_t panels = CeilDiv(Size(p.n), kPanelWidth);
+  TaskGrid grid;
+  grid.columns = std::clamp(CeilDiv(wanted, batches), size_t{1}, CeilDiv(panels, kPanelsPerTask));
+  grid.rows =
+      std::clamp(CeilDiv(wanted, batches * grid.columns), size_t{1}, CeilDiv(Size(p.m), kTileRows));
+  return grid;
+}
+
+GemmRange RangeOf(const GemmProblem& p, const TaskGrid& grid, size_t task) {
+  const size_t row = task % grid.rows;
+  const size_t column = task / grid.rows;
+  const size_t row_tiles = CeilDiv(Size(p.m), kTileRows);
+  const size_t panels = CeilDiv(Size(p.n), kPanelWidth);
+  GemmRange range;
+  range.row_begin = row_tiles * row / grid.rows * kTileRows;
+  range.row_end = std::min(row_tiles * (row + 1) / grid.rows * kTileRows, Size(p.m));
+  range.panel_begin = panels * column / grid.columns;
+  range.panel_end = panels * (column + 1) / grid.columns;
+  return range;
+}
+
+GemmOperands OperandsOf(const SimdGemm& gemm, const KernelArgs& args, int64_t batch_index) {
+  const GemmProblem& p = gemm.problem;
+  const GemmOffsets offsets = GemmOffsetsOf(p, batch_index);
+  GemmOperands operands;
+  operands.a = args.inputs[gemm.swapped ? 1 : 0].As<float>() + offsets.a;
+  operands.b = args.inputs[gemm.swapped ? 0 : 1].As<float>() + offsets.b;
+  if (gemm.packed_b != nullptr) {
+    operands.packed_b =
+        gemm.packed_b->As<float>() + PackedMatrixIndex(p, batch_index) * gemm.packed_matrix;
+  }
+  if (p.bias != GemmBias::kNone) operands.bias = args.inputs[2].As<float>();
+  if (p.residual) operands.residual = args.inputs[3].As<float>() + offsets.d;
+  operands.d = args.outputs[0].As<float>() + offsets.d;
+  return operands;
+}
+
+void RunGemm(const SimdGemm& gemm, const KernelArgs& args) {
+  const GemmProblem& p = gemm.problem;
+  if (p.m == 0 || p.n == 0 || p.batch.Elements() == 0) return;
+  const TaskGrid grid = ChooseGrid(p, Size(args.parallel.Workers()));
+  const size_t tasks = grid.rows * grid.columns;
+  const bool dot = UsesDot(gemm);
+  float* scratch = reinterpret_cast<float*>(args.workspace.data());
+  const size_t scratch_floats = RangeProduct::ScratchFloats() + (dot ? Size(p.m * p.k) : size_t{0});
+  const int64_t count = p.batch.Elements() * static_cast<int64_t>(tasks);
+  args.parallel.Run(count, [&](int64_t index, int worker) HWY_ATTR {
+    const GemmOperands operands = OperandsOf(gemm, args, index / static_cast<int64_t>(tasks));
+    RangeProduct product(p, operands, scratch + Size(worker) * scratch_floats);
+    const GemmRange range = RangeOf(p, grid, Size(index) % tasks);
+    dot ? product.RunDot(range) : product.Run(range);
+  });
+}
+
+// Packs B if it is known. Everything that the packed bytes depend on is in the name.
+void PrepareGemm(SimdGemm& gemm, PackCache* packs) {
+  const GemmProblem& p = gemm.problem;
+  if (p.constant_b == nullptr) return;
+  const size_t panels = CeilDiv(Size(p.n), kPanelWidth);
+  gemm.packed_matrix = panels * kPanelWidth * Size(p.k);
+  const size_t matrices = PackedMatrixCount(p);
+  std::string name = fmt::format("gemm_simd/{}/k{}n{}/{}{}/", hwy::TargetName(HWY_TARGET), p.k, p.n,
+                                 p.trans_b ? "t" : "n", p.BRowStride());
+  for (int axis = 0; axis < p.batch.Rank(); ++axis) {
+    const int64_t stride = p.b_batch_strides[Size(axis)];
+    if (stride != 0) name += fmt::format("{}*{}/", p.batch[axis], stride);
+  }
+  gemm.packed_b = PackWeights(
+      packs, p.constant_b, std::move(name), matrices * gemm.packed_matrix * sizeof(float),
+      [&](AlignedBuffer& packed) HWY_ATTR {
+        for (int64_t batch = 0; batch < p.batch.Elements(); ++batch) {
+          const StoredMatrix b{static_cast<const float*>(p.constant_b) + GemmOffsetsOf(p, batch).b,
+                               Size(p.BRowStride()), p.trans_b};
+          float* to = packed.As<float>() + PackedMatrixIndex(p, batch) * gemm.packed_matrix;
+          for (size_t depth = 0; depth < Size(p.k); depth += kBlockDepth) {
+            const size_t steps = std::min(kBlockDepth, Size(p.k) - depth);
+            for (size_t panel = 0; panel < panels; ++panel, to += steps * kPanelWidth) {
+              const size_t column = panel * kPanelWidth;
+              PackPanel(b, depth, steps, column, std::min(kPanelWidth, Size(p.n) - column), to);
+            }
+          }
+        }
+      });
+}
+
+size_t ScratchBytes(const SimdGemm& gemm) {
+  const size_t dot = UsesDot(gemm) ? Size(gemm.problem.m * gemm.problem.k) : 0;
+  return (RangeProduct::ScratchFloats() + dot) * sizeof(float);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ergo
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ergo {
+namespace {
+
+HWY_EXPORT(RunGemm);
+HWY_EXPORT(PrepareGemm);
+HWY_EXPORT(ScratchBytes);
+
+class GemmSimd final : public Kernel {
+ public:
+  GemmSimd(SimdGemm gemm, size_t workspace_bytes)
+      : gemm_(std::move(gemm)),
+        workspace_bytes_(workspace_bytes),
+        run_(&HWY_DYNAMIC_DISPATCH(RunGemm)) {}
+
+  size_t WorkspaceBytes() const override { return workspace_bytes_; }
+  bool MayRunInPlace(int index) const override { return index == 3 && gemm_.problem.residual; }
+  void Run(const KernelArgs& args) const override { run_(gemm_, args); }
+
+ private:
+  const SimdGemm gemm_;
+  const size_t workspace_bytes_;
+  void (*const run_)(const SimdGemm& gemm, const KernelArgs& args);
+};
+
+}  // namespace
+
+MadeKernel MakeGemmSimd(const GemmProblem& problem, const MakeContext& context) {
+  ERGO_RETURN_IF_ERROR(CheckGemm(problem));
+  if (problem.dtype != DType::kF32) {
+    return Unsupported("{} is not float32", DTypeName(problem.dtype));
+  }
+  ChooseSimdTarget();
+  CanonicalGemm canonical = Canonicalize(problem);
+  SimdGemm gemm{std::move(canonical.problem), canonical.swapped, nullptr, 0};
+  HWY_DYNAMIC_DISPATCH(PrepareGemm)(gemm, context.packs);
+  const size_t scratch = HWY_DYNAMIC_DISPATCH(ScratchBytes)(gemm);
+  return std::unique_ptr<Kernel>(std::make_unique<GemmSimd>(
+      std::move(gemm), scratch * static_cast<size_t>(context.max_workers)));
+}
+
+}  // namespace ergo
+#endif  // HWY_ONCE
