@@ -1,5 +1,9 @@
 #include "kernels/norm/norm.h"
 
+#include <cmath>
+
+#include "kernels/base/sum_error.h"
+
 namespace ergo {
 namespace {
 
@@ -61,6 +65,24 @@ KernelCost CostOf(const LpNormProblem& problem) {
 KernelCost CostOf(const LrnProblem& problem) {
   return Cost(problem.dtype, problem.batch * problem.channels * problem.spatial,
               2 * problem.size + 4, 0);
+}
+
+// exp is off by 2 ulp and, its argument having been rounded, by that argument times 2^-24, of which
+// the result's smallness leaves at most 2^-24 / e.
+double SoftmaxErrorBound(const SoftmaxProblem& problem, double exact) {
+  const double terms = SumTerms(problem.length) + 10;
+  if (problem.op == SoftmaxOp::kLogSoftmax) return 0x1p-24 * (terms + 3 * std::fabs(exact));
+  return 0x1p-24 * (terms * std::fabs(exact) + 1);
+}
+
+double RowNormErrorBound(int64_t length, double largest, double inv_std, double scale,
+                         double bias) {
+  const double terms = SumTerms(length) + 10;
+  return 0x1p-24 * (2 * terms * largest * inv_std * std::fabs(scale) + std::fabs(bias));
+}
+
+double AffineErrorBound(double deviation, double inv_std, double scale, double bias) {
+  return 0x1p-22 * (std::fabs(deviation * inv_std * scale) + std::fabs(bias));
 }
 
 std::span<const KernelVariant<SoftmaxProblem>> SoftmaxVariants() {

@@ -5,9 +5,9 @@
 // like, whatever the rank. Output 0 may be the memory of input 0; no other overlap is allowed.
 //
 // Arithmetic: the reference computes in double and rounds once to the dtype. The SIMD variant
-// computes float in float: sums in an order that depends on the SIMD width, exp within 2 units in
-// the last place. Bounds on its error stand with each problem. No result depends on the number of
-// workers. Variances are of the population (divided by the count), summed from squared deviations.
+// computes float in float, sums as kernels/base/sum-inl.h does, in an order that depends on the
+// SIMD width; the functions below bound its error. No result depends on the number of workers.
+// Variances are of the population (divided by the count), summed from squared deviations.
 #ifndef ERGO_KERNELS_NORM_NORM_H_
 #define ERGO_KERNELS_NORM_NORM_H_
 
@@ -92,6 +92,14 @@ KernelCost CostOf(const LayerNormProblem& problem);
 KernelCost CostOf(const GroupNormProblem& problem);
 KernelCost CostOf(const LpNormProblem& problem);
 KernelCost CostOf(const LrnProblem& problem);
+
+// |difference| of a variant's f32 result from the exact one, `exact`.
+double SoftmaxErrorBound(const SoftmaxProblem& problem, double exact);
+// The same for y = (x - mean) * inv_std * scale + bias with the moments of a row of `length`
+// elements of absolute value <= `largest`.
+double RowNormErrorBound(int64_t length, double largest, double inv_std, double scale, double bias);
+// The same where mean and inv_std are given, as for BatchNormProblem.
+double AffineErrorBound(double deviation, double inv_std, double scale, double bias);
 
 std::span<const KernelVariant<SoftmaxProblem>> SoftmaxVariants();
 std::span<const KernelVariant<BatchNormProblem>> BatchNormVariants();
