@@ -73,7 +73,12 @@ Status InferLoop(InferContext& context) {
   if (node.subgraphs.size() != 1) return InvalidArgument("needs a body");
   const size_t carried = node.inputs.size() > 2 ? node.inputs.size() - 2 : 0;
   std::vector<DType> formals = {DType::kI64, DType::kBool};
-  for (size_t i = 0; i < carried; ++i) formals.push_back(context.InputType(2 + i));
+  for (size_t i = 0; i < carried; ++i) {
+    formals.push_back(context.InputType(2 + i));
+    // The first iteration's shape need not be the second's, whatever the body declares.
+    Graph& inner = *node.subgraphs[0].graph;
+    if (3 + i <= inner.inputs.size()) inner.GetValue(inner.inputs[2 + i]).shape = SymbolicShape();
+  }
   ERGO_RETURN_IF_ERROR(
       InferBody(context.GetGraph(), node.subgraphs[0], formals, node.outputs.size(), 1));
   const Graph& body = *node.subgraphs[0].graph;
@@ -88,13 +93,17 @@ Status InferLoop(InferContext& context) {
 Status InferScan(InferContext& context) {
   Node& node = context.MutableNode();
   if (node.subgraphs.size() != 1) return InvalidArgument("needs a body");
-  if (node.opset < 9) return Unsupported("Scan of opset 8 (with a batch axis) is not supported");
+  // Opset 8 has the sequences' lengths in front.
+  const size_t first = node.opset < 9 ? 1 : 0;
   const int64_t scans = node.IntAttr("num_scan_inputs", 0);
-  if (scans < 1 || scans > static_cast<int64_t>(node.inputs.size())) {
+  if (scans < 1 || scans > static_cast<int64_t>(node.inputs.size() - first)) {
     return InvalidArgument("num_scan_inputs is {}", scans);
   }
   std::vector<DType> formals;
-  for (size_t i = 0; i < node.inputs.size(); ++i) formals.push_back(context.InputType(i));
+  for (size_t i = first; i < node.inputs.size(); ++i) {
+    if (!context.HasInput(i)) return InvalidArgument("input {} is absent", i);
+    formals.push_back(context.InputType(i));
+  }
   ERGO_RETURN_IF_ERROR(
       InferBody(context.GetGraph(), node.subgraphs[0], formals, node.outputs.size(), 0));
   const Graph& body = *node.subgraphs[0].graph;
@@ -106,7 +115,8 @@ Status InferScan(InferContext& context) {
 
 constexpr std::array kSchemas = {
     OpSchema{"", "Loop", 1, 2, -1, 1, -1, InferLoop},
-    OpSchema{"", "Scan", 8, 1, -1, 1, -1, InferScan},
+    OpSchema{"", "Scan", 8, 0, -1, 1, -1, InferScan},
+    OpSchema{"", "Scan", 9, 1, -1, 1, -1, InferScan},
     OpSchema{"", "If", 1, 1, 1, 1, -1, InferIf},
 };
 

@@ -62,8 +62,13 @@ class Folder {
       ++folded_;
       return {};
     }
-    for (Subgraph& subgraph : node.subgraphs) ERGO_RETURN_IF_ERROR(FoldSubgraph(subgraph));
+    // Before its subgraphs are folded, inference tells them the types of their inputs; afterwards it
+    // sees more of what they compute.
     ERGO_RETURN_IF_ERROR(InferNode(graph_, node));
+    if (!node.subgraphs.empty()) {
+      for (Subgraph& subgraph : node.subgraphs) ERGO_RETURN_IF_ERROR(FoldSubgraph(subgraph));
+      ERGO_RETURN_IF_ERROR(InferNode(graph_, node));
+    }
     ERGO_ASSIGN_OR_RETURN(const bool folded, TryFold(node));
     if (folded) {
       ++folded_;

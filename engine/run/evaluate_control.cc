@@ -158,32 +158,69 @@ class LoopEvaluator final : public Evaluator {
   GraphRunner runner_;
 };
 
-// Scan of opset 9 and later: scan axes of inputs and outputs, each forward or backward.
+// Scan: scan axes of inputs and outputs, each forward or backward. Opset 8 scans each sample of a
+// batch (axis 0 of everything) along axis 1, after a first input with the sequences' lengths.
 class ScanEvaluator final : public Evaluator {
  public:
   ScanEvaluator(const Node& node, const PlanOptions& options, ParallelFor& parallel)
       : node_(node), body_(*node.subgraphs[0].graph), runner_(body_, {}, options, parallel) {}
 
   Result<std::vector<Tensor>> Run(std::span<const TensorView> inputs, Trace* trace) override {
-    // Opset 8 has sequence lengths in front and a batch axis; exporters have long left it.
-    if (node_.opset < 9) return Unsupported("{}: Scan of opset {}", node_.Label(), node_.opset);
+    const size_t first = node_.opset < 9 ? 1 : 0;
+    const size_t operands = node_.inputs.size() - first;
     const auto scans = static_cast<size_t>(node_.IntAttr("num_scan_inputs", 0));
-    if (scans < 1 || scans > node_.inputs.size() ||
-        body_.outputs.size() + scans < node_.inputs.size()) {
+    if (scans < 1 || scans > operands || body_.outputs.size() + scans < operands) {
       return InvalidArgument("{}: num_scan_inputs is {}", node_.Label(), scans);
     }
-    const size_t states = node_.inputs.size() - scans;
     const std::span<const TensorView> captures = inputs.subspan(node_.inputs.size());
+    if (first == 0) return Scan(inputs.first(operands), captures, operands - scans, trace);
+    if (node_.HasInput(0)) return Unsupported("{}: sequence_lens", node_.Label());
+    return ScanBatch(inputs.subspan(1, operands), captures, operands - scans, trace);
+  }
+
+ private:
+  Result<std::vector<Tensor>> ScanBatch(std::span<const TensorView> operands,
+                                        std::span<const TensorView> captures, size_t states,
+                                        Trace* trace) {
+    std::vector<Stack> stacks(body_.outputs.size());
+    for (const TensorView& operand : operands) {
+      if (operand.shape.Rank() < 1 || operand.shape[0] != operands[0].shape[0]) {
+        return InvalidArgument("{}: operands of different batches", node_.Label());
+      }
+    }
+    for (int64_t sample = 0; sample < operands[0].shape[0]; ++sample) {
+      std::vector<Tensor> slices;
+      std::vector<TensorView> views;
+      for (const TensorView& operand : operands) slices.push_back(SliceOf(operand, 0, sample));
+      for (const Tensor& slice : slices) views.push_back(slice.View());
+      ERGO_ASSIGN_OR_RETURN(const std::vector<Tensor> results,
+                            Scan(views, captures, states, trace));
+      for (size_t k = 0; k < results.size(); ++k)
+        ERGO_RETURN_IF_ERROR(stacks[k].Append(results[k]));
+    }
+    std::vector<Tensor> outputs;
+    for (Stack& stack : stacks) {
+      ERGO_ASSIGN_OR_RETURN(Tensor stacked, stack.Finish(false));
+      outputs.push_back(std::move(stacked));
+    }
+    return outputs;
+  }
+
+  // `operands` are the initial states, then what is scanned.
+  Result<std::vector<Tensor>> Scan(std::span<const TensorView> operands,
+                                   std::span<const TensorView> captures, size_t states,
+                                   Trace* trace) {
+    const std::span<const TensorView> scanned = operands.subspan(states);
     std::vector<Tensor> carried;
-    for (size_t i = 0; i < states; ++i) carried.push_back(Tensor::CopyOf(inputs[i]));
+    for (size_t i = 0; i < states; ++i) carried.push_back(Tensor::CopyOf(operands[i]));
     std::vector<Stack> stacks(body_.outputs.size() - states);
-    ERGO_ASSIGN_OR_RETURN(const int64_t length, Length(inputs.subspan(states, scans)));
+    ERGO_ASSIGN_OR_RETURN(const int64_t length, Length(scanned));
     for (int64_t i = 0; i < length; ++i) {
       std::vector<Tensor> slices;
-      for (size_t k = 0; k < scans; ++k) {
+      for (size_t k = 0; k < scanned.size(); ++k) {
         const bool backward = Attribute("scan_input_directions", k) != 0;
-        ERGO_ASSIGN_OR_RETURN(const int axis, ScanAxis(inputs[states + k], k));
-        slices.push_back(SliceOf(inputs[states + k], axis, backward ? length - 1 - i : i));
+        ERGO_ASSIGN_OR_RETURN(const int axis, ScanAxis(scanned[k], k));
+        slices.push_back(SliceOf(scanned[k], axis, backward ? length - 1 - i : i));
       }
       std::vector<TensorView> views;
       for (const Tensor& tensor : carried) views.push_back(tensor.View());
@@ -207,7 +244,6 @@ class ScanEvaluator final : public Evaluator {
     return carried;
   }
 
- private:
   int64_t Attribute(std::string_view name, size_t i) const {
     const std::vector<int64_t>* values = node_.IntsAttr(name);
     return values != nullptr && i < values->size() ? (*values)[i] : 0;
