@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/graph/limits.h"
+#include "engine/graph/upgrade.h"
 #include "formats/limits.h"
 
 namespace ergo::onnx {
@@ -87,6 +88,7 @@ Result<Graph> Importer::Run() {
                        unlisted > 0 ? fmt::format("\nand {} more", unlisted) : "");
   }
   CompactAll(graph);
+  ERGO_RETURN_IF_ERROR(UpgradeLegacyOperators(graph));
   ERGO_RETURN_IF_ERROR(graph.Verify());
   return graph;
 }
