@@ -65,25 +65,32 @@ HWY_INLINE V LargerOrNaN(D d, V a, V b) {
   return hn::IfThenElse(hn::Or(hn::Lt(a, b), hn::IsNaN(b)), b, a);
 }
 
-// Largest element, -infinity of none. NaN if there is one.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE float LargestOf(D d, const float* x, size_t count) {
+// Largest map(vector) of all elements, -infinity of none. NaN if there is one.
+template <class D, class Map, class V = hn::Vec<D>>
+HWY_INLINE float LargestMapped(D d, const float* x, size_t count, const Map& map) {
   const size_t lanes = hn::Lanes(d);
   const V lowest = hn::Set(d, -std::numeric_limits<float>::infinity());
   V largest0 = lowest, largest1 = lowest;
   size_t i = 0;
   for (; i + 2 * lanes <= count; i += 2 * lanes) {
-    largest0 = LargerOrNaN(d, largest0, hn::LoadU(d, x + i));
-    largest1 = LargerOrNaN(d, largest1, hn::LoadU(d, x + i + lanes));
+    largest0 = LargerOrNaN(d, largest0, map(hn::LoadU(d, x + i)));
+    largest1 = LargerOrNaN(d, largest1, map(hn::LoadU(d, x + i + lanes)));
   }
-  for (; i + lanes <= count; i += lanes) largest0 = LargerOrNaN(d, largest0, hn::LoadU(d, x + i));
+  for (; i + lanes <= count; i += lanes) {
+    largest0 = LargerOrNaN(d, largest0, map(hn::LoadU(d, x + i)));
+  }
   if (i < count) {
-    const V tail = LoadTail(d, x + i, count - i);
+    const V tail = map(LoadTail(d, x + i, count - i));
     largest1 = LargerOrNaN(d, largest1, hn::IfThenElse(hn::FirstN(d, count - i), tail, lowest));
   }
   const V largest = LargerOrNaN(d, largest0, largest1);
   if (!hn::AllFalse(d, hn::IsNaN(largest))) return std::numeric_limits<float>::quiet_NaN();
   return hn::GetLane(hn::MaxOfLanes(d, largest));
+}
+
+template <class D>
+HWY_INLINE float LargestOf(D d, const float* x, size_t count) {
+  return LargestMapped(d, x, count, [](auto v) { return v; });
 }
 
 }  // namespace HWY_NAMESPACE

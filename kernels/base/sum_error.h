@@ -11,10 +11,10 @@ namespace ergo {
 // Elements whose sum is accumulated in float before it is added to a double.
 inline constexpr size_t kSumBlock = 4096;
 
-// A sum of n terms is off by at most this many 2^-24 of the sum of their absolute values: a block
-// is cut among four accumulators of, on the narrowest target, one lane.
+// A sum of n terms is off by at most this many 2^-24 of the sum of their absolute values: no
+// accumulator takes more than a quarter block.
 constexpr double SumTerms(int64_t n) {
-  return static_cast<double>(std::min<int64_t>(n, static_cast<int64_t>(kSumBlock))) / 4 + 6;
+  return static_cast<double>(std::min<int64_t>(n, static_cast<int64_t>(kSumBlock) / 4)) + 6;
 }
 
 }  // namespace ergo

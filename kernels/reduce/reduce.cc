@@ -1,5 +1,8 @@
 #include "kernels/reduce/reduce.h"
 
+#include <cmath>
+
+#include "kernels/base/sum_error.h"
 #include "kernels/reduce/reduce_plan.h"
 
 namespace ergo {
@@ -51,6 +54,30 @@ KernelCost CostOf(const CumSumProblem& problem) {
   const int64_t elements = problem.input.Elements();
   const int64_t bytes = DTypeBytes(problem.dtype, elements);
   return {elements, bytes, bytes};
+}
+
+Status CheckReduce(const ReduceProblem& problem) {
+  if (problem.axes >> problem.input.Rank() == 0) return {};
+  return InvalidArgument("axes {:#x} of a tensor of rank {}", problem.axes, problem.input.Rank());
+}
+
+double ReduceErrorBound(ReduceOp op, int64_t count, double exact, double sum, double magnitude) {
+  const double terms = SumTerms(count) + 2;
+  const double rounding = 0x1p-24 * std::fabs(exact);
+  const double of_sum = 0x1p-24 * terms * magnitude;
+  switch (op) {
+    case ReduceOp::kMax:
+    case ReduceOp::kMin: return 0;
+    case ReduceOp::kProd: return rounding;
+    case ReduceOp::kMean: return of_sum / static_cast<double>(count) + rounding;
+    case ReduceOp::kL2: return 0x1p-24 * terms * exact + rounding;
+    case ReduceOp::kLogSum: return of_sum / std::fabs(sum) + rounding;
+    case ReduceOp::kLogSumExp: return 0x1p-24 * (terms + 10) + rounding;
+    case ReduceOp::kSum:
+    case ReduceOp::kL1:
+    case ReduceOp::kSumSquare: return of_sum + rounding;
+  }
+  return 0;
 }
 
 std::span<const KernelVariant<ReduceProblem>> ReduceVariants() {

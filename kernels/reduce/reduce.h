@@ -6,8 +6,9 @@
 // place.
 //
 // Arithmetic: the reference accumulates floating point in double, in order of memory, and integers
-// modulo 2^64, and rounds once at the end. The SIMD variant accumulates float in float, in an order
-// that depends on the SIMD width; how far it may be off, ReduceErrorBound tells. No variant's
+// modulo 2^64, and rounds once at the end. The SIMD variant accumulates blocks of floats in float,
+// in an order that depends on the SIMD width, and their sums in double; how far it may be off,
+// ReduceErrorBound tells. Its squares are floats: they overflow where |x| > 1.8e19. No variant's
 // result depends on the number of workers. A maximum or minimum that meets NaN is NaN.
 // Empty sets: sums, norms and squares are 0, products 1; a maximum is -infinity or the lowest
 // integer, a minimum the opposite; a mean is NaN (of integers: 0), LogSum and LogSumExp -infinity.
@@ -75,8 +76,14 @@ KernelCost CostOf(const ReduceProblem& problem);
 KernelCost CostOf(const ArgReduceProblem& problem);
 KernelCost CostOf(const CumSumProblem& problem);
 
-// InvalidArgument for axes that the input does not have; Unsupported for dtypes that the operator
-// does not take.
+// |difference| of a variant's f32 result from the exact one, `exact`, where the absolute values of
+// the `count` terms (x, |x|, x^2) sum up to `magnitude` and the terms themselves to `sum`.
+double ReduceErrorBound(ReduceOp op, int64_t count, double exact, double sum, double magnitude);
+
+// InvalidArgument for axes that the input does not have. Every variant's make begins with it.
+Status CheckReduce(const ReduceProblem& problem);
+
+// Best first, the reference last. Unsupported for dtypes that the operator does not take.
 std::span<const KernelVariant<ReduceProblem>> ReduceVariants();
 std::span<const KernelVariant<ArgReduceProblem>> ArgReduceVariants();
 std::span<const KernelVariant<CumSumProblem>> CumSumVariants();

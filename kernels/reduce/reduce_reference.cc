@@ -172,9 +172,7 @@ class ReduceReference final : public Kernel {
 }  // namespace
 
 MadeKernel MakeReduceReference(const ReduceProblem& problem, const MakeContext&) {
-  if (problem.axes >> problem.input.Rank() != 0) {
-    return InvalidArgument("axes {:#x} of a tensor of rank {}", problem.axes, problem.input.Rank());
-  }
+  ERGO_RETURN_IF_ERROR(CheckReduce(problem));
   const RangeFn range = FindRange(problem.op, problem.dtype);
   if (range == nullptr) {
     return Unsupported("Reduce{} does not take {}", ReduceOpName(problem.op),
