@@ -1,0 +1,238 @@
+// Each pass: what it makes of a graph, and that the graph still computes the same.
+#include "engine/passes/passes.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/engine/testing/graph_builder.h"
+
+namespace ergo {
+namespace {
+
+using testing::Attributes;
+using ::testing::ElementsAre;
+using testing::GraphBuilder;
+using testing::LargestDifference;
+using testing::RandomInputs;
+using testing::RunGraph;
+
+constexpr double kTolerance = 1e-4;
+
+std::vector<std::string> Operators(const Graph& graph) {
+  std::vector<std::string> ops;
+  for (const Node& node : graph.Nodes()) ops.push_back(node.op);
+  return ops;
+}
+
+// The optimized graph, checked to compute what the given one does on the reference kernels.
+Graph Optimized(const Graph& graph, uint32_t seed = 5) {
+  Graph optimized = graph;
+  const auto reports = Optimize(optimized);
+  EXPECT_TRUE(reports.ok()) << reports.status().ToString();
+  const std::vector<Tensor> inputs = RandomInputs(graph, seed);
+  ModelOptions reference;
+  reference.kernels.reference = true;
+  const std::vector<Tensor> expected = RunGraph(graph, inputs, reference);
+  EXPECT_LT(LargestDifference(RunGraph(optimized, inputs), expected), kTolerance);
+  EXPECT_LT(LargestDifference(RunGraph(optimized, inputs, reference), expected), kTolerance);
+  for (size_t i = 0; i < graph.outputs.size(); ++i) {
+    EXPECT_EQ(optimized.GetValue(optimized.outputs[i]).name, graph.GetValue(graph.outputs[i]).name);
+  }
+  return optimized;
+}
+
+TEST(FoldConstantsTest, ComputesWhatDependsOnNoInput) {
+  GraphBuilder b;
+  const ValueId x = b.Input("x", DType::kF32, Shape{2, 3});
+  const ValueId sum = b.Op("Add", {b.Weights({3}), b.Weights({3})});
+  const Graph graph = Optimized(b.Build({b.Op("Mul", {x, b.Op("Exp", {sum})})}));
+  EXPECT_THAT(Operators(graph), ElementsAre("Mul"));
+}
+
+TEST(FoldConstantsTest, KnowsTheShapesOfValues) {
+  GraphBuilder b;
+  const ValueId x = b.Input("x", DType::kF32, Shape{2, 3, 4});
+  const ValueId rows = b.Op("Gather", {b.Op("Shape", {x}), b.Ints({0})});
+  const ValueId shape = b.Op("Concat", {rows, b.Ints({-1})}, Attributes{{"axis", int64_t{0}}});
+  const Graph graph = Optimized(b.Build({b.Op("Reshape", {x, shape})}));
+  EXPECT_THAT(Operators(graph), ElementsAre("Reshape"));
+}
+
+TEST(FoldConstantsTest, LeavesSymbolicShapesForPlanTime) {
+  GraphBuilder b;
+  const ValueId x = b.Input("x", DType::kF32, SymbolicShape({Dim::Symbol("batch"), Dim(3)}));
+  Graph graph = b.Build({b.Op("Shape", {x})});
+  ASSERT_TRUE(Optimize(graph).ok());
+  EXPECT_THAT(Operators(graph), ElementsAre("Shape"));
+}
+
+TEST(RemoveIdentitiesTest, KeepsTheNamesOfOutputs) {
+  GraphBuilder b;
+  const ValueId x = b.Input("x", DType::kF32, Shape{4});
+  const ValueId y = b.Op("Neg", {b.Op("Identity", {x})});
+  const Graph graph = Optimized(b.Build({b.Op("Identity", {y}), b.Op("Identity", {x})}));
+  EXPECT_THAT(Operators(graph), ElementsAre("Neg", "Identity"));
+}
+
+TEST(FuseBatchNormTest, GoesIntoWeightsAndBias) {
+  for (const bool with_bias : {false, true}) {
+    GraphBuilder b;
+    const ValueId x = b.Input("x", DType::kF32, Shape{1, 3, 7, 5});
+    std::vector<ValueId> operands = {x, b.Weights({4, 3, 3, 3})};
+    if (with_bias) operands.push_back(b.Weights({4}));
+    const ValueId conv = b.Op("Conv", operands);
+    const ValueId variance = b.Op("Abs", {b.Weights({4})});
+    const ValueId norm =
+        b.Op("BatchNormalization", {conv, b.Weights({4}), b.Weights({4}), b.Weights({4}), variance},
+             {}, 15);
+    const Graph graph = Optimized(b.Build({norm}));
+    EXPECT_THAT(Operators(graph), ElementsAre("FusedConv"));
+  }
+}
+
+TEST(FuseBatchNormTest, NeedsTheConvolutionForItselfAlone) {
+  GraphBuilder b;
+  const ValueId x = b.Input("x", DType::kF32, Shape{1, 3, 7, 5});
+  const ValueId conv = b.Op("Conv", {x, b.Weights({4, 3, 3, 3})});
+  const ValueId ones = b.Constant(Tensor::FromValues<float>({4}, {1, 2, 3, 4}));
+  const ValueId norm =
+      b.Op("BatchNormalization", {conv, ones, b.Weights({4}), b.Weights({4}), ones}, {}, 15);
+  const Graph graph = Optimized(b.Build({norm, conv}));
+  EXPECT_THAT(Operators(graph), ElementsAre("FusedConv", "BatchNormalization"));
+}
+
+TEST(FuseConvTest, TakesAChannelBiasAndRefusesOthers) {
+  for (const bool per_channel : {true, false}) {
+    GraphBuilder b;
+    const ValueId x = b.Input("x", DType::kF32, Shape{2, 3, 6, 4});
+    const ValueId conv = b.Op("Conv", {x, b.Weights({4, 3, 1, 1})});
+    const ValueId bias = per_channel ? b.Weights({4, 1, 1}) : b.Weights({4});
+    const Graph graph = Optimized(b.Build({b.Op("Add", {bias, conv})}));
+    if (per_channel) {
+      EXPECT_THAT(Operators(graph), ElementsAre("FusedConv"));
+    } else {
+      EXPECT_THAT(Operators(graph), ElementsAre("FusedConv", "Add"));
+    }
+  }
+}
+
+TEST(FuseGemmTest, MatMulAndGemmTakeBiasAndActivation) {
+  GraphBuilder b;
+  const ValueId x = b.Input("x", DType::kF32, Shape{5, 8});
+  const ValueId hidden =
+      b.Op("Relu", {b.Op("Add", {b.Op("MatMul", {x, b.Weights({8, 6})}), b.Weights({6})})});
+  const ValueId y = b.Op("Tanh", {b.Op("Gemm", {hidden, b.Weights({3, 6}), b.Weights({1, 3})},
+                                       Attributes{{"transB", int64_t{1}}})});
+  const Graph graph = Optimized(b.Build({y}));
+  EXPECT_THAT(Operators(graph), ElementsAre("FusedGemm", "FusedGemm"));
+  EXPECT_EQ(graph.GetNode(0).StringAttr("activation", ""), "relu");
+  EXPECT_EQ(graph.GetNode(1).StringAttr("activation", ""), "tanh");
+}
+
+TEST(FuseGemmTest, ScaledGemmStaysAsItIs) {
+  GraphBuilder b;
+  const ValueId x = b.Input("x", DType::kF32, Shape{5, 8});
+  const Graph graph = Optimized(b.Build({b.Op("Gemm", {x, b.Weights({8, 3}), b.Weights({5, 1})},
+                                              Attributes{{"alpha", 0.5f}, {"beta", 2.0f}})}));
+  EXPECT_THAT(Operators(graph), ElementsAre("Gemm"));
+}
+
+TEST(FuseResidualTest, AddsBeforeTheActivation) {
+  GraphBuilder b;
+  const ValueId x = b.Input("x", DType::kF32, Shape{1, 4, 6, 6});
+  const ValueId first =
+      b.Op("Relu", {b.Op("Conv", {x, b.Weights({4, 4, 3, 3}, 0.2f)},
+                         Attributes{{"pads", std::vector<int64_t>{1, 1, 1, 1}}})});
+  const ValueId second = b.Op("Conv", {first, b.Weights({4, 4, 1, 1})});
+  const Graph graph = Optimized(b.Build({b.Op("Relu", {b.Op("Add", {second, x})})}));
+  EXPECT_THAT(Operators(graph), ElementsAre("FusedConv", "FusedConv"));
+  EXPECT_TRUE(graph.GetNode(1).HasInput(3));
+}
+
+TEST(FuseResidualTest, BroadcastsAreNotResiduals) {
+  GraphBuilder b;
+  const ValueId x = b.Input("x", DType::kF32, Shape{4, 8});
+  const ValueId row = b.Input("row", DType::kF32, Shape{1, 6});
+  const Graph graph =
+      Optimized(b.Build({b.Op("Add", {b.Op("MatMul", {x, b.Weights({8, 6})}), row})}));
+  EXPECT_THAT(Operators(graph), ElementsAre("FusedGemm", "Add"));
+}
+
+TEST(FuseActivationTest, EveryActivationFuses) {
+  const auto scalar = [](GraphBuilder& b, float value) {
+    return b.Constant(Tensor::Scalar(value));
+  };
+  for (const std::string op : {"Relu", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Clip"}) {
+    SCOPED_TRACE(op);
+    GraphBuilder b;
+    const ValueId x = b.Input("x", DType::kF32, Shape{3, 9});
+    const ValueId product = b.Op("MatMul", {x, b.Weights({9, 7})});
+    std::vector<ValueId> operands = {product};
+    if (op == "Clip") operands = {product, scalar(b, -0.5f), scalar(b, 1.5f)};
+    const Graph graph = Optimized(b.Build({b.Op(op, operands)}));
+    EXPECT_THAT(Operators(graph), ElementsAre("FusedGemm"));
+  }
+}
+
+TEST(FuseActivationTest, AValueThatIsReadTwiceKeepsItsActivationApart) {
+  GraphBuilder b;
+  const ValueId x = b.Input("x", DType::kF32, Shape{3, 9});
+  const ValueId product = b.Op("MatMul", {x, b.Weights({9, 9})});
+  const Graph graph = Optimized(b.Build({b.Op("Mul", {product, b.Op("Sigmoid", {product})})}));
+  EXPECT_THAT(Operators(graph), ElementsAre("FusedGemm", "Sigmoid", "Mul"));
+}
+
+TEST(OptimizeTest, WorksInsideBranches) {
+  GraphBuilder outer;
+  const ValueId condition = outer.Input("condition", DType::kBool, Shape());
+  const ValueId x = outer.Input("x", DType::kF32, Shape{2, 4});
+  const ValueId y = outer.Raw().AddValue("y");
+  Node node;
+  node.name = node.op = "If";
+  node.opset = 16;
+  node.inputs = {condition};
+  node.outputs = {y};
+  for (const char* attribute : {"then_branch", "else_branch"}) {
+    GraphBuilder branch;
+    const ValueId in = branch.Input("in", DType::kF32, SymbolicShape());
+    Graph inner =
+        branch.Build({branch.Op("Relu", {branch.Op("MatMul", {in, branch.Weights({4, 4})})})});
+    node.subgraphs.emplace_back(attribute, std::make_unique<Graph>(std::move(inner)),
+                                std::vector<ValueId>{x});
+  }
+  outer.Raw().AddNode(std::move(node));
+  Graph graph = outer.Build({y});
+  ASSERT_TRUE(Optimize(graph).ok());
+  EXPECT_THAT(Operators(*graph.GetNode(0).subgraphs[0].graph), ElementsAre("FusedGemm"));
+}
+
+// Random graphs of what the passes look for: optimized and not, on chosen and on reference kernels,
+// they compute the same.
+TEST(OptimizeTest, RandomGraphsComputeTheSame) {
+  for (uint32_t seed = 0; seed < 40; ++seed) {
+    SCOPED_TRACE(::testing::Message() << "seed " << seed);
+    std::mt19937 rng(seed);
+    GraphBuilder b;
+    std::vector<ValueId> values = {b.Input("x", DType::kF32, Shape{2, 6, 5, 5})};
+    const auto pick = [&] { return values[rng() % values.size()]; };
+    for (int i = 0; i < 12; ++i) {
+      switch (rng() % 7) {
+        case 0: values.push_back(b.Op("Conv", {pick(), b.Weights({6, 6, 1, 1}, 0.4f)})); break;
+        case 1:
+          values.push_back(
+              b.Op("Conv", {pick(), b.Weights({6, 1, 3, 3}, 0.3f), b.Weights({6})},
+                   Attributes{{"group", int64_t{6}}, {"pads", std::vector<int64_t>{1, 1, 1, 1}}}));
+          break;
+        case 2: values.push_back(b.Op("Add", {pick(), pick()})); break;
+        case 3: values.push_back(b.Op("Relu", {pick()})); break;
+        case 4: values.push_back(b.Op("MatMul", {pick(), b.Weights({5, 5}, 0.4f)})); break;
+        case 5: values.push_back(b.Op("Add", {pick(), b.Weights({6, 1, 1})})); break;
+        case 6: values.push_back(b.Op("Sigmoid", {b.Op("Identity", {pick()})})); break;
+      }
+    }
+    Optimized(b.Build({values.back(), values[values.size() / 2]}), seed);
+  }
+}
+
+}  // namespace
+}  // namespace ergo

@@ -1,0 +1,115 @@
+// GraphBuilder: small graphs for tests, one call a node.
+#ifndef ERGO_TESTS_ENGINE_TESTING_GRAPH_BUILDER_H_
+#define ERGO_TESTS_ENGINE_TESTING_GRAPH_BUILDER_H_
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/graph/graph.h"
+#include "engine/run/model.h"
+
+namespace ergo::testing {
+
+using Attributes = std::map<std::string, Attribute, std::less<>>;
+
+class GraphBuilder {
+ public:
+  ValueId Input(std::string name, DType dtype, SymbolicShape shape) {
+    graph_.inputs.push_back(graph_.AddValue(std::move(name), dtype, std::move(shape)));
+    return graph_.inputs.back();
+  }
+
+  ValueId Constant(Tensor tensor) { return graph_.AddConstant(Name("c"), std::move(tensor)); }
+
+  // Normally distributed float32 values from the builder's own seed.
+  ValueId Weights(const Shape& shape, float deviation = 1) {
+    std::normal_distribution<float> normal(0, deviation);
+    std::vector<float> values(static_cast<size_t>(shape.Elements()));
+    for (float& value : values) value = normal(rng_);
+    return Constant(Tensor::FromValues<float>(shape, std::span<const float>(values)));
+  }
+
+  ValueId Ints(std::vector<int64_t> values) {
+    return Constant(Tensor::FromValues<int64_t>(Shape{static_cast<int64_t>(values.size())},
+                                                std::span<const int64_t>(values)));
+  }
+
+  // A node with one output.
+  ValueId Op(std::string op, std::vector<ValueId> inputs, Attributes attributes = {},
+             int opset = 17) {
+    Node node;
+    node.name = Name(op);
+    node.op = std::move(op);
+    node.opset = opset;
+    node.inputs = std::move(inputs);
+    node.outputs = {graph_.AddValue(Name("v"))};
+    node.attributes = std::move(attributes);
+    const ValueId output = node.outputs[0];
+    graph_.AddNode(std::move(node));
+    return output;
+  }
+
+  Graph Build(std::vector<ValueId> outputs) {
+    graph_.outputs = std::move(outputs);
+    return std::move(graph_);
+  }
+
+  Graph& Raw() { return graph_; }
+
+ private:
+  std::string Name(const std::string& hint) { return hint + "_" + std::to_string(count_++); }
+
+  Graph graph_;
+  std::mt19937 rng_{1};
+  int count_ = 0;
+};
+
+// Float32 values for every input of the graph, whose shapes must be concrete.
+inline std::vector<Tensor> RandomInputs(const Graph& graph, uint32_t seed) {
+  std::mt19937 rng(seed);
+  std::normal_distribution<float> normal;
+  std::vector<Tensor> inputs;
+  for (const ValueId id : graph.inputs) {
+    const Shape shape = *graph.GetValue(id).shape.Concrete();
+    std::vector<float> values(static_cast<size_t>(shape.Elements()));
+    for (float& value : values) value = normal(rng);
+    inputs.push_back(Tensor::FromValues<float>(shape, std::span<const float>(values)));
+  }
+  return inputs;
+}
+
+// Plans and runs the graph as it is; aborts on errors.
+inline std::vector<Tensor> RunGraph(const Graph& graph, const std::vector<Tensor>& inputs,
+                                    const ModelOptions& options = {}) {
+  auto model = Model::Create(graph, options);
+  ERGO_CHECK_MSG(model.ok(), "{}", model.status().ToString());
+  Runner runner(**model);
+  std::vector<TensorView> views;
+  for (const Tensor& input : inputs) views.push_back(input.View());
+  auto outputs = runner.Run(views);
+  ERGO_CHECK_MSG(outputs.ok(), "{}", outputs.status().ToString());
+  return std::move(outputs).value();
+}
+
+// Largest |a - b| / (1 + |b|) over all float32 outputs; infinity where shapes differ.
+inline double LargestDifference(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+  double largest = a.size() == b.size() ? 0 : INFINITY;
+  for (size_t i = 0; i < a.size() && i < b.size(); ++i) {
+    if (!(a[i].GetShape() == b[i].GetShape())) return INFINITY;
+    const auto x = a[i].Span<float>(), y = b[i].Span<float>();
+    for (size_t k = 0; k < x.size(); ++k) {
+      const double difference = std::abs(double{x[k]} - y[k]) / (1 + std::abs(double{y[k]}));
+      largest = std::max(largest, difference == difference ? difference : INFINITY);
+    }
+  }
+  return largest;
+}
+
+}  // namespace ergo::testing
+
+#endif  // ERGO_TESTS_ENGINE_TESTING_GRAPH_BUILDER_H_
