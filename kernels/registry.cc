@@ -9,8 +9,10 @@
 #include "kernels/move/strided_copy.h"
 #include "kernels/norm/norm.h"
 #include "kernels/pool/pool.h"
+#include "kernels/quantize/quantize.h"
 #include "kernels/recurrent/recurrent.h"
 #include "kernels/reduce/reduce.h"
+#include "kernels/resize/resize.h"
 
 namespace ergo {
 namespace {
@@ -38,6 +40,10 @@ std::vector<KernelInfo> AllKernels() {
   Add(all, move::GatherElementsVariants());
   Add(all, move::GatherNdVariants());
   Add(all, move::PadVariants());
+  Add(all, ResizeVariants());
+  Add(all, QuantizeVariants());
+  Add(all, DequantizeVariants());
+  Add(all, DynamicQuantizeVariants());
   return all;
 }
 

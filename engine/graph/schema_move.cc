@@ -289,6 +289,7 @@ constexpr std::array kSchemas = {
     OpSchema{"", "Pad", 2, 1, 4, 1, 1, InferPad},
     OpSchema{"", "Range", 11, 3, 3, 1, 1, InferRange},
     OpSchema{"", "Reshape", 5, 2, 2, 1, 1, InferReshape},
+    OpSchema{"", "Resize", 10, 1, 4, 1, 1, InferResize},
     OpSchema{"", "ReverseSequence", 10, 2, 2, 1, 1, InferSameAsInput},
     OpSchema{"", "Scatter", 9, 3, 3, 1, 1, InferScatter},
     OpSchema{"", "ScatterElements", 11, 3, 3, 1, 1, InferScatter},
@@ -303,6 +304,7 @@ constexpr std::array kSchemas = {
     OpSchema{"", "Transpose", 1, 1, 1, 1, 1, InferTranspose},
     OpSchema{"", "Trilu", 14, 1, 2, 1, 1, InferSameAsInput},
     OpSchema{"", "Unsqueeze", 1, 1, 2, 1, 1, InferUnsqueeze},
+    OpSchema{"", "Upsample", 7, 1, 2, 1, 1, InferResize},
 };
 
 }  // namespace

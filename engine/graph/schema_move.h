@@ -56,6 +56,9 @@ Status InferEyeLike(InferContext& context);
 Status InferRange(InferContext& context);
 Status InferConstantOfShape(InferContext& context);
 
+// schema_resize.cc.
+Status InferResize(InferContext& context);
+
 }  // namespace ergo::move_schema
 
 #endif  // ERGO_ENGINE_GRAPH_SCHEMA_MOVE_H_

@@ -204,6 +204,7 @@ constexpr std::array kLowerings = {
     Lowering{"", "Pad", LowerPad},
     Lowering{"", "Range", LowerRange},
     Lowering{"", "Reshape", LowerAlias},
+    Lowering{"", "Resize", LowerResize},
     Lowering{"", "Shape", LowerShape},
     Lowering{"", "Size", LowerSize},
     Lowering{"", "Slice", LowerSlice},
@@ -213,6 +214,7 @@ constexpr std::array kLowerings = {
     Lowering{"", "Tile", LowerTile},
     Lowering{"", "Transpose", LowerTranspose},
     Lowering{"", "Unsqueeze", LowerAlias},
+    Lowering{"", "Upsample", LowerResize},
 };
 
 }  // namespace

@@ -28,6 +28,9 @@ Status LowerRange(LowerContext& context);
 Status LowerEyeLike(LowerContext& context);
 Status LowerConstantOfShape(LowerContext& context);
 
+// lower_resize.cc.
+Status LowerResize(LowerContext& context);
+
 }  // namespace ergo::move_lowering
 
 #endif  // ERGO_ENGINE_PLAN_LOWER_MOVE_H_
