@@ -1,6 +1,6 @@
 #include "kernels/conv/patch_engine.h"
 
-#include <cstring>
+#include <algorithm>
 #include <limits>
 
 #include "kernels/base/parallel_ranges.h"
@@ -14,6 +14,7 @@
 #include "kernels/base/activation-inl.h"
 #include "kernels/base/phase_rows-inl.h"
 #include "kernels/base/simd-inl.h"
+#include "kernels/conv/depthwise_rows-inl.h"
 
 #ifndef ERGO_KERNELS_CONV_PATCH_ENGINE_SHARED_
 #define ERGO_KERNELS_CONV_PATCH_ENGINE_SHARED_
@@ -38,6 +39,7 @@ struct TileCall {
   float* partial;                   // sums between steps, [rows][vectors], `partial_pitch` apart
   int64_t partial_pitch;
   bool first, last;       // step
+  bool runs;              // each vector's lanes are consecutive positions, all of them
   const float* bias;      // of the first row, or null
   const float* residual;  // as y, or null
   float* y;               // the block's first element in the first row's plane
@@ -48,8 +50,8 @@ struct TileCall {
 };
 
 using TileFn = void (*)(const TileCall& call);
-using RunTaskFn = void (*)(const PatchPlan& plan, const PatchOperands& operands,
-                           const PatchTask& task, float* scratch);
+using RunTasksFn = void (*)(const PatchPlan& plan, const PatchOperands& operands, int64_t begin,
+                            int64_t end, float* scratch);
 
 }  // namespace ergo
 #endif
@@ -70,10 +72,6 @@ constexpr bool kManyRegisters =
 constexpr size_t kWideRows = kManyRegisters ? 8 : 4;
 constexpr size_t kWideVectors = 3;
 constexpr size_t kFlatVectors = 8;
-
-HWY_INLINE bool IsRun(const PositionVector& vector, const PositionSegment& first) {
-  return vector.segment_count == 1 && first.lane == 0;
-}
 
 // The elements of a channel's plane that the vector's lanes stand for; zero for none.
 HWY_NOINLINE V Gather(const float* HWY_RESTRICT plane, const PositionVector& vector,
@@ -103,41 +101,73 @@ HWY_NOINLINE void Scatter(V v, const PositionVector& vector, const PositionSegme
 }
 
 HWY_INLINE V Clamp(V v, float low, float high) {
-  const D d;
-  const V lowest = hn::Set(d, low), highest = hn::Set(d, high);
-  v = hn::IfThenElse(hn::Lt(v, lowest), lowest, v);  // a NaN stays
-  return hn::IfThenElse(hn::Gt(v, highest), highest, v);
+  return ClampVector(D(), v, low, high);
 }
 
-// Residual, clamp and store of one vector of one row.
-HWY_INLINE void FinishVector(const TileCall& call, V v, const PositionVector& vector, size_t row) {
+// Residual, clamp and store of one vector of one row, whose lanes may stand for any positions.
+void FinishVector(const TileCall& call, V v, const PositionVector& vector, size_t row) {
   const D d;
   const int64_t plane = static_cast<int64_t>(row) * call.y_channel;
   const PositionSegment* segments = call.segments + vector.first_segment;
+  const float* residual = call.residual + (call.residual == nullptr ? 0 : plane);
   float* y = call.y + plane;
-  if (!IsRun(vector, *segments)) {
-    if (call.residual != nullptr) {
-      v = hn::Add(v, Gather(call.residual + plane, vector, segments));
-    }
+  if (vector.segment_count == 1 && segments->lane == 0) {
+    const auto count = static_cast<size_t>(segments->count);
+    if (residual != nullptr) v = hn::Add(v, LoadTail(d, residual + segments->target, count));
     if (call.clamp) v = Clamp(v, call.low, call.high);
-    Scatter(v, vector, segments, y);
+    StoreTail(v, d, y + segments->target, count);
     return;
   }
-  const int64_t target = segments->target;
-  const auto count = static_cast<size_t>(segments->count);
-  if (count == hn::Lanes(d)) {
-    if (call.residual != nullptr) {
-      v = hn::Add(v, hn::LoadU(d, call.residual + plane + target));
-    }
-    if (call.clamp) v = Clamp(v, call.low, call.high);
-    hn::StoreU(v, d, y + target);
-    return;
+  if (residual != nullptr) v = hn::Add(v, Gather(residual, vector, segments));
+  if (call.clamp) v = Clamp(v, call.low, call.high);
+  Scatter(v, vector, segments, y);
+}
+
+// The same for a whole tile, all of whose lanes stand for consecutive positions; in registers.
+template <size_t kRows, size_t kVectors>
+HWY_INLINE void FinishRuns(const TileCall& call, V (&sums)[kRows][kVectors]) {
+  const D d;
+  int64_t targets[kVectors];
+  for (size_t j = 0; j < kVectors; ++j) {
+    targets[j] = call.segments[call.vectors[j].first_segment].target;
   }
   if (call.residual != nullptr) {
-    v = hn::Add(v, LoadTail(d, call.residual + plane + target, count));
+    for (size_t i = 0; i < kRows; ++i) {
+      const float* row = call.residual + static_cast<int64_t>(i) * call.y_channel;
+      for (size_t j = 0; j < kVectors; ++j) {
+        sums[i][j] = hn::Add(sums[i][j], hn::LoadU(d, row + targets[j]));
+      }
+    }
   }
-  if (call.clamp) v = Clamp(v, call.low, call.high);
-  StoreTail(v, d, y + target, count);
+  if (call.clamp) {
+    for (size_t i = 0; i < kRows; ++i) {
+      for (size_t j = 0; j < kVectors; ++j) sums[i][j] = Clamp(sums[i][j], call.low, call.high);
+    }
+  }
+  for (size_t i = 0; i < kRows; ++i) {
+    float* row = call.y + static_cast<int64_t>(i) * call.y_channel;
+    for (size_t j = 0; j < kVectors; ++j) hn::StoreU(sums[i][j], d, row + targets[j]);
+  }
+}
+
+// Leaves the sums for the next step, or finishes them.
+template <size_t kRows, size_t kVectors>
+HWY_INLINE void Finish(const TileCall& call, V (&sums)[kRows][kVectors]) {
+  const D d;
+  const size_t lanes = hn::Lanes(d);
+  if (call.last && call.runs) return FinishRuns(call, sums);
+  HWY_ALIGN float spilled[kRows * kVectors * HWY_MAX_BYTES / sizeof(float)];
+  float* to = call.last ? spilled : call.partial;
+  const auto pitch = call.last ? static_cast<int64_t>(kVectors * lanes) : call.partial_pitch;
+  for (size_t i = 0; i < kRows; ++i, to += pitch) {
+    for (size_t j = 0; j < kVectors; ++j) hn::Store(sums[i][j], d, to + j * lanes);
+  }
+  if (!call.last) return;
+  for (size_t i = 0; i < kRows; ++i) {
+    for (size_t j = 0; j < kVectors; ++j) {
+      FinishVector(call, hn::Load(d, spilled + (i * kVectors + j) * lanes), call.vectors[j], i);
+    }
+  }
 }
 
 template <size_t kRows, size_t kVectors>
@@ -145,14 +175,15 @@ void RunTile(const TileCall& call) {
   const D d;
   const size_t lanes = hn::Lanes(d);
   V sums[kRows][kVectors];
-  for (size_t i = 0; i < kRows; ++i) {
-    for (size_t j = 0; j < kVectors; ++j) {
-      if (!call.first) {
-        sums[i][j] = hn::Load(d, call.partial + static_cast<int64_t>(i) * call.partial_pitch +
-                                     static_cast<int64_t>(j * lanes));
-      } else {
-        sums[i][j] = call.bias == nullptr ? hn::Zero(d) : hn::Set(d, call.bias[i]);
-      }
+  if (call.first) {
+    for (size_t i = 0; i < kRows; ++i) {
+      const V start = hn::Set(d, call.bias == nullptr ? 0.0f : call.bias[i]);
+      for (size_t j = 0; j < kVectors; ++j) sums[i][j] = start;
+    }
+  } else {
+    const float* row = call.partial;
+    for (size_t i = 0; i < kRows; ++i, row += call.partial_pitch) {
+      for (size_t j = 0; j < kVectors; ++j) sums[i][j] = hn::Load(d, row + j * lanes);
     }
   }
   const float* sources[kVectors];
@@ -168,17 +199,7 @@ void RunTile(const TileCall& call) {
       for (size_t j = 0; j < kVectors; ++j) sums[i][j] = hn::MulAdd(w, x[j], sums[i][j]);
     }
   }
-  for (size_t i = 0; i < kRows; ++i) {
-    for (size_t j = 0; j < kVectors; ++j) {
-      if (call.last) {
-        FinishVector(call, sums[i][j], call.vectors[j], i);
-      } else {
-        hn::Store(sums[i][j], d,
-                  call.partial + static_cast<int64_t>(i) * call.partial_pitch +
-                      static_cast<int64_t>(j * lanes));
-      }
-    }
-  }
+  Finish(call, sums);
 }
 
 TileFn WideTile(int64_t rows, int64_t vectors) {
@@ -201,39 +222,32 @@ TileFn FlatTile(int64_t vectors) {
   return kTiles[vectors - 1];
 }
 
-// One row of the input into its places in the patch, zero where it is padding.
-void CopyRow(const PhaseLayout& layout, const float* HWY_RESTRICT from, float* HWY_RESTRICT to) {
-  const int64_t used = layout.UsedIn(), columns = layout.pitch * layout.stride;
-  if (layout.stride == 1) {
-    const int64_t pad = std::min(layout.pad, columns);
-    std::fill_n(to, pad, 0.0f);
-    if (used > 0) std::memcpy(to + pad, from, static_cast<size_t>(used) * sizeof(float));
-    std::fill(to + pad + used, to + columns, 0.0f);
-    return;
+void ZeroRow(const PhaseLayout& layout, float* to) {
+  for (int64_t phase = 0; phase < layout.stride; ++phase) {
+    std::fill_n(to + phase * layout.phase_stride, layout.pitch, 0.0f);
   }
-  if (layout.pad + used < columns || layout.pad > 0) {
-    for (int64_t phase = 0; phase < layout.stride; ++phase) {
-      std::fill_n(to + phase * layout.phase_stride, layout.pitch, 0.0f);
-    }
-  }
-  SplitRow(layout, from, to);
 }
 
-// One depth slice of one input channel: every row that the block's windows look at.
+// One depth slice of one input channel: every row that the block's windows look at. A null slice is
+// padding. `fresh`: what is padding in the patch is zero already, and stays so.
 void CopySlice(const PatchPlan& plan, const PatchTask& task, const PhaseLayout& layout,
-               const float* slice, float* to) {
+               const float* slice, bool fresh, float* to) {
   const Window& window = plan.problem.window;
   const int64_t first = window.Start(1, task.row), rows = plan.patch_rows;
+  const int64_t used = layout.UsedIn();
+  const bool pads = layout.pad > 0 || layout.pad + used < layout.pitch * layout.stride;
   for (const int64_t phase : plan.row_phases) {
     for (int64_t slot = 0; slot < rows; ++slot) {
       const int64_t row = first + slot * window.strides[1] + phase;
+      const bool inside = slice != nullptr && row >= 0 && row < window.in[1];
       float* row_to = to + slot * plan.pitch;
-      if (slice != nullptr && row >= 0 && row < window.in[1]) {
-        CopyRow(layout, slice + row * plan.x.row + layout.first, row_to);
+      if (!fresh && (pads || !inside)) ZeroRow(layout, row_to);
+      if (!inside) continue;
+      const float* from = slice + row * plan.x.row + layout.first;
+      if (layout.stride == 1) {
+        CopyFloats(from, used, row_to + layout.pad);
       } else {
-        for (int64_t p = 0; p < layout.stride; ++p) {
-          std::fill_n(row_to + p * layout.phase_stride, layout.pitch, 0.0f);
-        }
+        SplitRow(layout, from, row_to);
       }
     }
     to += layout.stride * plan.phase_elements;
@@ -241,7 +255,7 @@ void CopySlice(const PatchPlan& plan, const PatchTask& task, const PhaseLayout& 
 }
 
 void CopyPatch(const PatchPlan& plan, const PatchTask& task, const float* x, int64_t channels,
-               float* patch) {
+               bool fresh, float* patch) {
   const Window& window = plan.problem.window;
   const PhaseLayout layout = plan.RowLayout(task.column);
   const int64_t slice_elements = plan.channel_elements / window.kernel[0];
@@ -250,10 +264,19 @@ void CopyPatch(const PatchPlan& plan, const PatchTask& task, const float* x, int
       const int64_t depth = window.Start(0, task.depth) + kd * window.dilations[0];
       const bool inside = depth >= 0 && depth < window.in[0];
       CopySlice(plan, task, layout,
-                inside ? x + c * plan.x.channel + depth * plan.x.depth : nullptr, patch);
+                inside ? x + c * plan.x.channel + depth * plan.x.depth : nullptr, fresh, patch);
       patch += slice_elements;
     }
   }
+}
+
+bool AreRuns(const PositionBlock& block, int64_t begin, int64_t count) {
+  const auto lanes = static_cast<int32_t>(hn::Lanes(D()));
+  for (int64_t v = begin; v < begin + count; ++v) {
+    const PositionVector& vector = block.vectors[static_cast<size_t>(v)];
+    if (block.segments[vector.first_segment].count != lanes) return false;
+  }
+  return true;
 }
 
 // Multiplies one step's patch with the weights of all the task's channels.
@@ -268,6 +291,7 @@ void RunStep(const PatchPlan& plan, const PatchTask& task, const float* weights,
   for (int64_t v = 0; v < vectors; v += plan.tile.vectors) {
     const int64_t count = std::min(plan.tile.vectors, vectors - v);
     call.vectors = block.vectors.data() + v;
+    call.runs = AreRuns(block, v, count);
     call.weights = weights;
     for (int64_t channel = 0; channel < task.channels;) {
       const int64_t rows = plan.TileRows(task.channels - channel);
@@ -280,6 +304,31 @@ void RunStep(const PatchPlan& plan, const PatchTask& task, const float* weights,
       call.weights += rows * call.depth;
       channel += rows;
     }
+  }
+}
+
+// The same for the only step of a depthwise convolution with a kernel of its own.
+void RunDepthwise(const PatchPlan& plan, const PatchTask& task, DepthwiseFn run,
+                  const TileCall& call, const float* weights) {
+  const int64_t taps = plan.problem.window.KernelElements();
+  DepthwiseRows rows{};
+  rows.patch = call.patch;
+  rows.pitch = plan.pitch;
+  rows.row_phase = plan.problem.window.strides[2] * plan.phase_elements;
+  rows.columns = call.offsets;
+  rows.rows = task.block->rows;
+  rows.width = task.block->columns;
+  rows.y_row = plan.y.row;
+  rows.clamp = call.clamp;
+  rows.low = call.low;
+  rows.high = call.high;
+  for (int64_t channel = 0; channel < task.channels; ++channel) {
+    const int64_t plane = channel * plan.y.channel;
+    rows.weights = weights + channel * taps;
+    rows.bias = call.bias == nullptr ? 0.0f : call.bias[channel];
+    rows.residual = call.residual == nullptr ? nullptr : call.residual + plane;
+    rows.y = call.y + plane;
+    run(rows);
   }
 }
 
@@ -297,7 +346,7 @@ void ActivateBlock(const PatchPlan& plan, const PatchTask& task, float* y) {
 }
 
 void RunTask(const PatchPlan& plan, const PatchOperands& operands, const PatchTask& task,
-             float* scratch) {
+             bool fresh, float* scratch) {
   const ConvProblem& p = plan.problem;
   const ActivationSpec& activation = p.activation;
   const int64_t channel = task.group * p.GroupOutChannels() + task.channel;
@@ -323,14 +372,30 @@ void RunTask(const PatchPlan& plan, const PatchOperands& operands, const PatchTa
   for (int64_t step = 0; step < plan.Steps(); ++step) {
     const int64_t first = step * plan.step_channels;
     const int64_t channels = std::min(plan.step_channels, p.GroupInChannels() - first);
-    CopyPatch(plan, task, x + first * plan.x.channel, channels, scratch);
+    CopyPatch(plan, task, x + first * plan.x.channel, channels, fresh, scratch);
     call.depth = channels * p.window.KernelElements();
     call.first = step == 0;
     call.last = step + 1 == plan.Steps();
-    RunStep(plan, task, operands.weights + plan.PackedOffset(task.group, step, task.channel), call);
+    const float* weights = operands.weights + plan.PackedOffset(task.group, step, task.channel);
+    if (const DepthwiseFn depthwise = plan.tile.rows == 1 ? FindDepthwise(p.window) : nullptr) {
+      RunDepthwise(plan, task, depthwise, call, weights);
+    } else {
+      RunStep(plan, task, weights, call);
+    }
   }
   if (!call.clamp && activation.kind != Activation::kNone) {
     ActivateBlock(plan, task, operands.y + y);
+  }
+}
+
+// Tasks [begin, end) of the plan.
+void RunTasks(const PatchPlan& plan, const PatchOperands& operands, int64_t begin, int64_t end,
+              float* scratch) {
+  // Where all blocks have their padding in the same places it is zeroed once.
+  const bool fresh = plan.SamePadding();
+  if (fresh) std::fill_n(scratch, plan.PatchElements(), 0.0f);
+  for (int64_t index = begin; index < end; ++index) {
+    RunTask(plan, operands, plan.Task(index), fresh, scratch);
   }
 }
 
@@ -349,13 +414,13 @@ HWY_AFTER_NAMESPACE();
 namespace ergo {
 namespace {
 
-HWY_EXPORT(RunTask);
+HWY_EXPORT(RunTasks);
 HWY_EXPORT(Tiles);
 
 class PatchKernel final : public Kernel {
  public:
   PatchKernel(PatchPlan plan, int max_workers)
-      : plan_(std::move(plan)), max_workers_(max_workers), run_(HWY_DYNAMIC_DISPATCH(RunTask)) {}
+      : plan_(std::move(plan)), max_workers_(max_workers), run_(HWY_DYNAMIC_DISPATCH(RunTasks)) {}
 
   void Pack(const MakeContext& context) {
     const auto* weights = static_cast<const float*>(plan_.problem.weights);
@@ -398,9 +463,7 @@ class PatchKernel final : public Kernel {
     const int64_t grain =
         std::max<int64_t>(1, kGrainProducts / std::max<int64_t>(task_products, 1));
     ParallelRanges(args.parallel, tasks, grain, [&](int64_t begin, int64_t end, int worker) {
-      for (int64_t index = begin; index < end; ++index) {
-        run_(plan_, operands, plan_.Task(index), scratch + worker * worker_elements);
-      }
+      run_(plan_, operands, begin, end, scratch + worker * worker_elements);
     });
   }
 
@@ -419,7 +482,7 @@ class PatchKernel final : public Kernel {
 
   PatchPlan plan_;
   int max_workers_;
-  RunTaskFn run_;
+  RunTasksFn run_;
   PackedWeights packed_;
 };
 

@@ -212,6 +212,7 @@ int64_t PatchPlan::TaskCount() const {
 
 PatchTask PatchPlan::Task(int64_t index) const {
   const auto digit = [&index](int64_t base) {
+    if (base == 1) return int64_t{0};  // most bases are; a division is not free for a tiny task
     const int64_t value = index % base;
     index /= base;
     return value;

@@ -98,6 +98,11 @@ struct PatchPlan {
   int64_t TaskCount() const;
   PatchTask Task(int64_t index) const;
   int64_t Steps() const { return CeilDiv(problem.GroupInChannels(), step_channels); }
+  // The patches of all tasks have their padding in the same places.
+  bool SamePadding() const {
+    return row_blocks == 1 && column_blocks == 1 && problem.window.kernel[0] == 1 &&
+           problem.window.pads_begin[0] == 0 && problem.window.pads_end[0] == 0;
+  }
   // Floats of scratch that one worker needs.
   int64_t ScratchElements() const;
   int64_t PatchElements() const;
