@@ -1,6 +1,7 @@
 #include "kernels/registry.h"
 
 #include "kernels/conv/conv.h"
+#include "kernels/einsum/einsum.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/move/concat.h"
@@ -9,6 +10,7 @@
 #include "kernels/move/strided_copy.h"
 #include "kernels/norm/norm.h"
 #include "kernels/pool/pool.h"
+#include "kernels/qgemm/qgemm.h"
 #include "kernels/quantize/quantize.h"
 #include "kernels/recurrent/recurrent.h"
 #include "kernels/reduce/reduce.h"
@@ -26,7 +28,9 @@ void Add(std::vector<KernelInfo>& all, std::span<const KernelVariant<Problem>> v
 
 std::vector<KernelInfo> AllKernels() {
   std::vector<KernelInfo> all;
+  Add(all, EinsumVariants());
   Add(all, GemmVariants());
+  Add(all, QGemmVariants());
   Add(all, ConvVariants());
   Add(all, PoolVariants());
   Add(all, UnaryVariants());

@@ -2,8 +2,10 @@
 #include <utility>
 
 #include "engine/plan/fused_activation.h"
+#include "engine/plan/lower_einsum.h"
 #include "engine/plan/lowering.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/qgemm/qgemm.h"
 
 namespace ergo {
 namespace {
@@ -101,9 +103,46 @@ Status LowerFusedGemm(LowerContext& context) {
   return context.Emit(GemmVariants(), problem, {In(0), In(1), In(2), In(3)}, {Out(0)});
 }
 
+// A zero point of one number, or of one for each of `count` rows or columns along `axis` (from the
+// end) of a matrix.
+Result<ZeroPoint> ZeroPointKind(const LowerContext& context, int input, int64_t count, int axis) {
+  if (!context.HasInput(input)) return ZeroPoint::kNone;
+  const Shape& shape = context.InputShape(input);
+  if (shape.Elements() == 1) return ZeroPoint::kScalar;
+  const int64_t along = shape.Rank() == 1     ? shape[0]
+                        : shape.Rank() >= axis ? shape[shape.Rank() - axis]
+                                              : 0;
+  if (shape.Elements() != count || along != count) {
+    return Unsupported("zero points of shape {}", shape.ToString());
+  }
+  return ZeroPoint::kVector;
+}
+
+Status LowerMatMulInteger(LowerContext& context) {
+  ERGO_ASSIGN_OR_RETURN(const Matrices a, AsMatrices(context.InputShape(0), true, false));
+  ERGO_ASSIGN_OR_RETURN(const Matrices b, AsMatrices(context.InputShape(1), false, false));
+  if (a.columns != b.rows) {
+    return InvalidArgument("{} columns against {} rows", a.columns, b.rows);
+  }
+  QGemmProblem problem;
+  problem.a_dtype = context.InputType(0);
+  problem.b_dtype = context.InputType(1);
+  problem.m = a.rows;
+  problem.n = b.columns;
+  problem.k = a.columns;
+  problem.a_batch = a.batch;
+  problem.b_batch = b.batch;
+  ERGO_ASSIGN_OR_RETURN(problem.a_zero, ZeroPointKind(context, 2, a.rows, 2));
+  ERGO_ASSIGN_OR_RETURN(problem.b_zero, ZeroPointKind(context, 3, b.columns, 1));
+  if (const Tensor* constant = context.InputConstant(1)) problem.constant_b = constant->Data();
+  return context.Emit(QGemmVariants(), problem, {In(0), In(1), In(2), In(3)}, {Out(0)});
+}
+
 constexpr Lowering kLowerings[] = {
     {"", "MatMul", LowerMatMul},
     {"", "Gemm", LowerGemm},
+    {"", "MatMulInteger", LowerMatMulInteger},
+    {"", "Einsum", LowerEinsum},
     {"ergo", "FusedGemm", LowerFusedGemm},
 };
 

@@ -148,12 +148,16 @@ Status CheckGemm(const GemmProblem& problem) {
   return {};
 }
 
+void CollapseBatches(GemmProblem& problem) {
+  while (problem.batch.Rank() > 0 && CollapseLastBatchAxis(problem)) {
+  }
+}
+
 CanonicalGemm Canonicalize(const GemmProblem& problem) {
   CanonicalGemm canonical{problem, false};
   GemmProblem& p = canonical.problem;
   NormalizeRowA(p);
-  while (p.batch.Rank() > 0 && CollapseLastBatchAxis(p)) {
-  }
+  CollapseBatches(p);
   if (p.n == 1 && p.m > 1) {
     SwapColumnToRow(p);
     canonical.swapped = true;

@@ -87,6 +87,10 @@ GemmOffsets GemmOffsetsOf(const GemmProblem& problem, int64_t batch_index);
 // begins with it.
 Status CheckGemm(const GemmProblem& problem);
 
+// Makes rows of the innermost batch axes, as far as they share B and follow each other in A, and as
+// the bias allows: weights then see one tall product. Everything keeps its place in memory.
+void CollapseBatches(GemmProblem& problem);
+
 // The same product in the form that variants like best: batches that share B and follow each other
 // in A become rows, a single column becomes a single row. Bias, residual and D keep their bytes.
 // `swapped` says that A and B (constants included) have changed places.

@@ -1,57 +1,17 @@
 // MatMul, Gemm and FusedGemm through Model and Runner, against loops over NumPy's definition.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <random>
 
-#include "engine/graph/graph.h"
-#include "engine/run/model.h"
+#include "tests/engine/plan/node_testing.h"
 
 namespace ergo {
 namespace {
 
-Node Op(std::string domain, std::string op, int opset = 13) {
-  Node node;
-  node.name = "n";
-  node.domain = std::move(domain);
-  node.op = std::move(op);
-  node.opset = opset;
-  return node;
-}
-
-// Runs the node; inputs whose bit of `constants` is set are weights. An undefined tensor is absent.
-Result<Tensor> RunNode(Node node, const std::vector<Tensor>& inputs, unsigned constants) {
-  Graph graph;
-  std::vector<TensorView> views;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const std::string name = "in" + std::to_string(i);
-    if (inputs[i].Type() == DType::kUndefined) {
-      node.inputs.push_back(kNoValue);
-    } else if ((constants >> i & 1) != 0) {
-      node.inputs.push_back(graph.AddConstant(name, inputs[i]));
-    } else {
-      node.inputs.push_back(graph.AddValue(name, inputs[i].Type(), inputs[i].GetShape()));
-      graph.inputs.push_back(node.inputs.back());
-      views.push_back(inputs[i].View());
-    }
-  }
-  const ValueId y = graph.AddValue("y");
-  node.outputs = {y};
-  graph.outputs = {y};
-  graph.AddNode(std::move(node));
-  ERGO_ASSIGN_OR_RETURN(const auto model, Model::Create(std::move(graph), {}));
-  Runner runner(*model);
-  ERGO_ASSIGN_OR_RETURN(std::vector<Tensor> outputs, runner.Run(views));
-  return outputs[0];
-}
-
-Tensor Random(const Shape& shape, uint32_t seed) {
-  std::mt19937 random(seed);
-  std::uniform_real_distribution<float> draw(-1, 1);
-  std::vector<float> values(static_cast<size_t>(shape.Elements()));
-  for (float& value : values) value = draw(random);
-  return Tensor::FromValues<float>(shape, values);
-}
+using testing::Op;
+using testing::Random;
+using testing::RunNode;
 
 // Element [batch..., i, j] of a tensor that broadcasts, where `batch` has the result's rank.
 struct Reader {
@@ -224,6 +184,40 @@ TEST(LowerGemmTest, FusedGemmRefusesAnUnknownActivation) {
   node.attributes["activation"] = std::string("softplus");
   const auto got = RunNode(node, {Random({2, 3}, 1), Random({3, 4}, 2)}, 0);
   EXPECT_EQ(got.status().code(), StatusCode::kInvalidArgument);
+}
+
+TEST(LowerGemmTest, MatMulIntegerSubtractsZeroPoints) {
+  // The example of the ONNX standard.
+  const auto a = Tensor::FromValues<uint8_t>({4, 3}, {11, 7, 3, 10, 6, 2, 9, 5, 1, 8, 4, 0});
+  const auto b = Tensor::FromValues<uint8_t>({3, 2}, {1, 4, 2, 5, 3, 6});
+  const auto zero_a = Tensor::FromValues<uint8_t>({1}, {12});
+  const auto zero_b = Tensor::FromValues<uint8_t>({1}, {0});
+  for (const unsigned constants : {0u, 2u, 10u}) {
+    const auto got = RunNode(Op("", "MatMulInteger"), {a, b, zero_a, zero_b}, constants);
+    ASSERT_TRUE(got.ok()) << got.status().ToString();
+    EXPECT_THAT(got->Span<int32_t>(),
+                ::testing::ElementsAre(-38, -83, -44, -98, -50, -113, -56, -128));
+  }
+}
+
+TEST(LowerGemmTest, MatMulIntegerTakesZeroPointsOfRowsAndColumns) {
+  const auto a = Tensor::FromValues<int8_t>({2, 1, 2}, {1, 2, 3, 4});
+  const auto b = Tensor::FromValues<int8_t>({2, 2}, {1, 2, 3, 4});
+  const auto per_column = Tensor::FromValues<int8_t>({2}, {1, -1});
+  const auto by_column = RunNode(Op("", "MatMulInteger"), {a, b, Tensor(), per_column}, 0);
+  ASSERT_TRUE(by_column.ok()) << by_column.status().ToString();
+  // b - zero = [[0, 3], [2, 5]]
+  EXPECT_THAT(by_column->Span<int32_t>(), ::testing::ElementsAre(4, 13, 8, 29));
+  const auto rows = a.Reshaped({2, 2});
+  for (const Shape& shape : {Shape{2}, Shape{2, 1}}) {
+    const auto per_row = per_column.Reshaped(shape);
+    const auto by_row = RunNode(Op("", "MatMulInteger"), {rows, b, per_row}, 0);
+    ASSERT_TRUE(by_row.ok()) << by_row.status().ToString();
+    // a - zero = [[0, 1], [4, 5]]
+    EXPECT_THAT(by_row->Span<int32_t>(), ::testing::ElementsAre(3, 4, 19, 28));
+  }
+  const auto three = Tensor::FromValues<int8_t>({3}, {0, 0, 0});
+  EXPECT_FALSE(RunNode(Op("", "MatMulInteger"), {rows, b, three}, 0).ok());
 }
 
 }  // namespace
