@@ -137,6 +137,15 @@ Result<int> NormalizeAxis(int64_t axis, int rank) {
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }
 
+Result<DType> DTypeAttr(const Node& node, std::string_view attribute, DType fallback) {
+  const int64_t number = node.IntAttr(attribute, static_cast<int64_t>(fallback));
+  const auto dtype = static_cast<DType>(number);
+  if (number < 0 || number > UINT8_MAX || !IsTensorDType(dtype)) {
+    return InvalidArgument("{} names element type {}, which no tensor has here", attribute, number);
+  }
+  return dtype;
+}
+
 Result<SymbolicShape> BroadcastSymbolic(const SymbolicShape& a, const SymbolicShape& b) {
   if (!a.RankKnown() || !b.RankKnown()) return SymbolicShape();
   const int rank = std::max(a.Rank(), b.Rank());

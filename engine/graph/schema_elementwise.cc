@@ -61,11 +61,7 @@ Status InferWhere(InferContext& context) {
 }
 
 Status InferCast(InferContext& context) {
-  const int64_t to = context.GetNode().IntAttr("to", 0);
-  const auto dtype = static_cast<DType>(to);
-  if (to < 0 || to > UINT8_MAX || !IsTensorDType(dtype)) {
-    return InvalidArgument("cast to element type {}, which no tensor has here", to);
-  }
+  ERGO_ASSIGN_OR_RETURN(const DType dtype, DTypeAttr(context.GetNode(), "to", DType::kUndefined));
   return context.SetOutput(0, dtype, context.InputShape(0));
 }
 

@@ -170,8 +170,9 @@ Status InferEyeLike(InferContext& context) {
   if (input.RankKnown() && input.Rank() != 2) {
     return InvalidArgument("input {} is not a matrix", input.ToString());
   }
-  const int64_t type = context.GetNode().IntAttr("dtype", -1);
-  return context.SetOutput(0, type < 0 ? context.InputType(0) : static_cast<DType>(type), input);
+  ERGO_ASSIGN_OR_RETURN(const DType type,
+                        DTypeAttr(context.GetNode(), "dtype", context.InputType(0)));
+  return context.SetOutput(0, type, input);
 }
 
 Status InferRange(InferContext& context) {

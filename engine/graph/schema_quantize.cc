@@ -6,14 +6,14 @@
 namespace ergo {
 namespace {
 
-// The type that an attribute of later opsets asks for, else `fallback`.
-DType OutputTypeAttr(const Node& node, DType fallback) {
-  const auto type = static_cast<DType>(node.IntAttr("output_dtype", 0));
-  return type == DType::kUndefined ? fallback : type;
+// The type that an attribute of later opsets asks for, else `fallback`; 0 stands for absent.
+Result<DType> OutputTypeAttr(const Node& node, DType fallback) {
+  if (node.IntAttr("output_dtype", 0) == 0) return fallback;
+  return DTypeAttr(node, "output_dtype", fallback);
 }
 
 Status InferQuantizeLinear(InferContext& context) {
-  DType type = OutputTypeAttr(context.GetNode(), DType::kU8);
+  ERGO_ASSIGN_OR_RETURN(DType type, OutputTypeAttr(context.GetNode(), DType::kU8));
   if (context.HasInput(2)) {
     const DType zero_point = context.InputType(2);
     if (context.GetNode().IntAttr("output_dtype", 0) != 0 && type != zero_point) {
@@ -30,8 +30,8 @@ Status InferDequantizeLinear(InferContext& context) {
     return InvalidArgument("x is {}, the zero point {}", DTypeName(context.InputType(0)),
                            DTypeName(context.InputType(2)));
   }
-  return context.SetOutput(0, OutputTypeAttr(context.GetNode(), context.InputType(1)),
-                           context.InputShape(0));
+  ERGO_ASSIGN_OR_RETURN(const DType type, OutputTypeAttr(context.GetNode(), context.InputType(1)));
+  return context.SetOutput(0, type, context.InputShape(0));
 }
 
 Status InferDynamicQuantizeLinear(InferContext& context) {

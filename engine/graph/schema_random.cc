@@ -4,20 +4,18 @@
 namespace ergo {
 namespace {
 
-DType DTypeAttr(const Node& node, DType fallback) {
-  return static_cast<DType>(node.IntAttr("dtype", static_cast<int64_t>(fallback)));
-}
-
 Status InferRandom(InferContext& context) {
   const std::vector<int64_t>* shape = context.GetNode().IntsAttr("shape");
   if (shape == nullptr) return InvalidArgument("needs shape");
   ERGO_ASSIGN_OR_RETURN(const Shape concrete, Shape::Make(*shape));
-  return context.SetOutput(0, DTypeAttr(context.GetNode(), DType::kF32), concrete);
+  ERGO_ASSIGN_OR_RETURN(const DType dtype, DTypeAttr(context.GetNode(), "dtype", DType::kF32));
+  return context.SetOutput(0, dtype, concrete);
 }
 
 Status InferLike(InferContext& context) {
-  return context.SetOutput(0, DTypeAttr(context.GetNode(), context.InputType(0)),
-                           context.InputShape(0));
+  ERGO_ASSIGN_OR_RETURN(const DType dtype,
+                        DTypeAttr(context.GetNode(), "dtype", context.InputType(0)));
+  return context.SetOutput(0, dtype, context.InputShape(0));
 }
 
 Status InferMultinomial(InferContext& context) {
@@ -25,8 +23,8 @@ Status InferMultinomial(InferContext& context) {
   const Dim batch = scores.RankKnown() && scores.Rank() == 2 ? scores[0] : Dim();
   const int64_t samples = context.GetNode().IntAttr("sample_size", 1);
   if (samples < 0) return InvalidArgument("sample_size {}", samples);
-  return context.SetOutput(0, DTypeAttr(context.GetNode(), DType::kI32),
-                           SymbolicShape({batch, Dim(samples)}));
+  ERGO_ASSIGN_OR_RETURN(const DType dtype, DTypeAttr(context.GetNode(), "dtype", DType::kI32));
+  return context.SetOutput(0, dtype, SymbolicShape({batch, Dim(samples)}));
 }
 
 Status InferDet(InferContext& context) {

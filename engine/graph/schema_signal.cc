@@ -66,13 +66,15 @@ Status InferStft(InferContext& context) {
 Status InferWindow(InferContext& context) {
   const auto size = ScalarInput(context, 0);
   if (size && *size < 0) return InvalidArgument("a window of {}", *size);
-  const auto dtype = static_cast<DType>(context.GetNode().IntAttr("output_datatype", 1));
+  ERGO_ASSIGN_OR_RETURN(const DType dtype,
+                        DTypeAttr(context.GetNode(), "output_datatype", DType::kF32));
   return context.SetOutput(0, dtype, SymbolicShape({size ? Dim(*size) : Dim()}));
 }
 
 Status InferMelWeights(InferContext& context) {
   const auto bins = ScalarInput(context, 0), length = ScalarInput(context, 1);
-  const auto dtype = static_cast<DType>(context.GetNode().IntAttr("output_datatype", 1));
+  ERGO_ASSIGN_OR_RETURN(const DType dtype,
+                        DTypeAttr(context.GetNode(), "output_datatype", DType::kF32));
   // All five inputs are needed ahead: their values are the result.
   for (size_t i = 2; i < 5; ++i) context.InputConstant(i);
   return context.SetOutput(0, dtype,
