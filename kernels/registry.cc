@@ -4,9 +4,11 @@
 #include "kernels/einsum/einsum.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/move/arrange.h"
 #include "kernels/move/concat.h"
 #include "kernels/move/gather.h"
 #include "kernels/move/pad.h"
+#include "kernels/move/scatter.h"
 #include "kernels/move/strided_copy.h"
 #include "kernels/norm/norm.h"
 #include "kernels/pool/pool.h"
@@ -44,6 +46,11 @@ std::vector<KernelInfo> AllKernels() {
   Add(all, move::GatherElementsVariants());
   Add(all, move::GatherNdVariants());
   Add(all, move::PadVariants());
+  Add(all, move::ScatterElementsVariants());
+  Add(all, move::ScatterNdVariants());
+  Add(all, move::OneHotVariants());
+  Add(all, move::TriluVariants());
+  Add(all, move::ReverseSequenceVariants());
   Add(all, ResizeVariants());
   Add(all, QuantizeVariants());
   Add(all, DequantizeVariants());

@@ -27,6 +27,11 @@ Status LowerSize(LowerContext& context);
 Status LowerRange(LowerContext& context);
 Status LowerEyeLike(LowerContext& context);
 Status LowerConstantOfShape(LowerContext& context);
+Status LowerScatterElements(LowerContext& context);
+Status LowerScatterNd(LowerContext& context);
+Status LowerOneHot(LowerContext& context);
+Status LowerTrilu(LowerContext& context);
+Status LowerReverseSequence(LowerContext& context);
 
 // lower_resize.cc.
 Status LowerResize(LowerContext& context);

@@ -5,8 +5,11 @@
 #include "engine/graph/move_params.h"
 #include "engine/graph/op_schema.h"
 #include "engine/plan/lower_move.h"
+#include "kernels/base/visit_dtype.h"
+#include "kernels/move/arrange.h"
 #include "kernels/move/gather.h"
 #include "kernels/move/pad.h"
+#include "kernels/move/scatter.h"
 
 namespace ergo::move_lowering {
 namespace {
@@ -28,6 +31,16 @@ Result<int> AxisOf(const LowerContext& context, const Shape& shape, int64_t fall
   return NormalizeAxis(context.GetNode().IntAttr("axis", fallback), shape.Rank());
 }
 
+Result<move::ScatterReduction> ReductionOf(const Node& node) {
+  const std::string name = node.StringAttr("reduction", "none");
+  if (name == "none") return move::ScatterReduction::kNone;
+  if (name == "add") return move::ScatterReduction::kAdd;
+  if (name == "mul") return move::ScatterReduction::kMul;
+  if (name == "min") return move::ScatterReduction::kMin;
+  if (name == "max") return move::ScatterReduction::kMax;
+  return InvalidArgument("reduction '{}'", name);
+}
+
 Status EmitPad(LowerContext& context, move::PadMode mode, std::vector<move::AxisPads> pads,
                Operand value) {
   move::PadProblem problem{context.InputType(0), context.InputShape(0), std::move(pads), mode};
@@ -40,11 +53,17 @@ Status EmitPad(LowerContext& context, move::PadMode mode, std::vector<move::Axis
   return context.Emit(move::PadVariants(), problem, {In(0), value}, {Out(0)});
 }
 
+// Not for int64, whose values need not be doubles.
 template <typename T>
 Tensor RangeValues(int64_t count, double start, double delta) {
   std::vector<T> values;
   for (int64_t i = 0; i < count; ++i) {
-    values.push_back(static_cast<T>(start + static_cast<double>(i) * delta));
+    const double value = start + static_cast<double>(i) * delta;
+    if constexpr (std::is_arithmetic_v<T>) {
+      values.push_back(static_cast<T>(value));
+    } else {
+      values.push_back(T(static_cast<float>(value)));
+    }
   }
   return Tensor::FromValues<T>(Shape{count}, values);
 }
@@ -163,13 +182,15 @@ Status LowerRange(LowerContext& context) {
   }
   ERGO_ASSIGN_OR_RETURN(const double from, ScalarAsDouble(start));
   ERGO_ASSIGN_OR_RETURN(const double by, ScalarAsDouble(delta));
-  switch (start.Type()) {
-    case DType::kF32: return EmitConstant(context, 0, RangeValues<float>(count, from, by));
-    case DType::kF64: return EmitConstant(context, 0, RangeValues<double>(count, from, by));
-    case DType::kI16: return EmitConstant(context, 0, RangeValues<int16_t>(count, from, by));
-    case DType::kI32: return EmitConstant(context, 0, RangeValues<int32_t>(count, from, by));
-    default: return Unsupported("a range of {}", DTypeName(start.Type()));
-  }
+  const Tensor values = VisitDType(start.Type(), [&]<typename T>(TypeTag<T>) {
+    if constexpr (std::is_same_v<T, bool>) {
+      return Tensor();
+    } else {
+      return RangeValues<T>(count, from, by);
+    }
+  });
+  if (values.Type() == DType::kUndefined) return Unsupported("a range of bool");
+  return EmitConstant(context, 0, values);
 }
 
 Status LowerEyeLike(LowerContext& context) {
@@ -202,6 +223,71 @@ Status LowerConstantOfShape(LowerContext& context) {
   const Tensor* value = context.GetNode().TensorAttr("value");
   return EmitRepeated(context, 0,
                       value != nullptr ? value->Reshaped(Shape()) : Tensor::Scalar<float>(0));
+}
+
+Status LowerScatterElements(LowerContext& context) {
+  const Shape &data = context.InputShape(0), &indices = context.InputShape(1);
+  if (!(context.InputShape(2) == indices)) {
+    return InvalidArgument("updates {} for indices {}", context.InputShape(2).ToString(),
+                           indices.ToString());
+  }
+  ERGO_ASSIGN_OR_RETURN(const int axis, AxisOf(context, data, 0));
+  const int64_t dim = data[axis];
+  ERGO_RETURN_IF_ERROR(CheckConstantIndices(context, 1, std::span(&dim, 1)));
+  ERGO_ASSIGN_OR_RETURN(const move::ScatterReduction reduction, ReductionOf(context.GetNode()));
+  const move::ScatterElementsProblem problem{
+      context.InputType(0), context.InputType(1), data, indices, axis, reduction};
+  return context.Emit(move::ScatterElementsVariants(), problem, {In(0), In(1), In(2)}, {Out(0)});
+}
+
+Status LowerScatterNd(LowerContext& context) {
+  const Shape &data = context.InputShape(0), &indices = context.InputShape(1);
+  ERGO_ASSIGN_OR_RETURN(const move::ScatterReduction reduction, ReductionOf(context.GetNode()));
+  const move::ScatterNdProblem problem{
+      context.InputType(0), context.InputType(1), data, indices, context.InputShape(2), reduction};
+  ERGO_RETURN_IF_ERROR(
+      context.Emit(move::ScatterNdVariants(), problem, {In(0), In(1), In(2)}, {Out(0)}));
+  const auto tuple = static_cast<size_t>(indices[indices.Rank() - 1]);
+  return CheckConstantIndices(context, 1, data.Dims().first(tuple));
+}
+
+Status LowerOneHot(LowerContext& context) {
+  const Shape& indices = context.InputShape(0);
+  ERGO_ASSIGN_OR_RETURN(const int axis,
+                        NormalizeAxis(context.GetNode().IntAttr("axis", -1), indices.Rank() + 1));
+  if (context.InputShape(2).Elements() != 2) {
+    return InvalidArgument("values {} must be two", context.InputShape(2).ToString());
+  }
+  const move::OneHotProblem problem{context.InputType(2), context.InputType(0), indices, axis,
+                                    context.OutputShape(0)[axis]};
+  return context.Emit(move::OneHotVariants(), problem, {In(0), In(2)}, {Out(0)});
+}
+
+Status LowerTrilu(LowerContext& context) {
+  ERGO_ASSIGN_OR_RETURN(const auto k, context.InputInts(1));
+  if (k && k->size() != 1) return InvalidArgument("k has {} elements", k->size());
+  const move::TriluProblem problem{context.InputType(0), context.InputShape(0), k ? k->front() : 0,
+                                   context.GetNode().IntAttr("upper", 1) != 0};
+  return context.Emit(move::TriluVariants(), problem, {In(0)}, {Out(0)});
+}
+
+Status LowerReverseSequence(LowerContext& context) {
+  const Node& node = context.GetNode();
+  const int64_t batch_axis = node.IntAttr("batch_axis", 1),
+                time_axis = node.IntAttr("time_axis", 0);
+  const Shape& shape = context.InputShape(0);
+  if (time_axis < 0 || time_axis > 1 || batch_axis != 1 - time_axis || shape.Rank() < 2) {
+    return InvalidArgument("batch_axis {} and time_axis {} of {}", batch_axis, time_axis,
+                           shape.ToString());
+  }
+  if (context.InputType(1) != DType::kI64 ||
+      !(context.InputShape(1) == Shape{shape[static_cast<int>(batch_axis)]})) {
+    return InvalidArgument("sequence_lens {} must be an int64 for each of the batch of {}",
+                           context.InputShape(1).ToString(), shape.ToString());
+  }
+  const move::ReverseSequenceProblem problem{context.InputType(0), shape,
+                                             static_cast<int>(time_axis)};
+  return context.Emit(move::ReverseSequenceVariants(), problem, {In(0), In(1)}, {Out(0)});
 }
 
 }  // namespace ergo::move_lowering
