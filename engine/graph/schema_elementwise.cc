@@ -153,6 +153,8 @@ constexpr OpSchema kSchemas[] = {
     Variadic("Mean", 6),
     Variadic("Min", 6),
     Variadic("Sum", 6),
+    {"", "BitCast", 26, 1, 1, 1, 1, InferCast},
+    {"", "SwiGLU", 28, 2, 2, 1, 1, InferSame},
     {"", "Cast", 6, 1, 1, 1, 1, InferCast},
     {"", "CastLike", 15, 2, 2, 1, 1, InferCastLike},
     {"", "Clip", 6, 1, 1, 1, 1, InferSame},

@@ -188,12 +188,42 @@ Status LowerWhere(LowerContext& context) {
 }
 
 Status LowerCast(LowerContext& context) {
-  const CastProblem problem{context.InputType(0), context.OutputType(0), context.InputShape(0)};
+  CastProblem problem{context.InputType(0), context.OutputType(0), context.InputShape(0)};
+  const std::string mode = context.GetNode().StringAttr("round_mode", "up");
+  using Mode = SmallRounding::Mode;
+  problem.rounding = {context.GetNode().IntAttr("saturate", 1) != 0, mode == "down" ? Mode::kDown
+                                                                     : mode == "nearest"
+                                                                         ? Mode::kNearest
+                                                                         : Mode::kUp};
   if (problem.from == problem.to) {
     context.Alias(0, 0);
     return {};
   }
   return context.Emit(CastVariants(), problem, {In(0)}, {Out(0)});
+}
+
+Status LowerBitCast(LowerContext& context) {
+  if (DTypeBits(context.InputType(0)) != DTypeBits(context.OutputType(0))) {
+    return InvalidArgument("{} has other bits than {}", DTypeName(context.InputType(0)),
+                           DTypeName(context.OutputType(0)));
+  }
+  context.Alias(0, 0);
+  return {};
+}
+
+// swish(a) * b.
+Status LowerSwiGlu(LowerContext& context) {
+  const Shape& shape = context.InputShape(0);
+  const DType dtype = context.InputType(0);
+  if (!(context.InputShape(1) == shape)) {
+    return InvalidArgument("{} and {} differ", shape.ToString(), context.InputShape(1).ToString());
+  }
+  const Operand gate = context.Temporary(dtype, shape);
+  const UnaryProblem swish{UnaryOp::kSwish, dtype, shape, context.GetNode().FloatAttr("alpha", 1),
+                           0};
+  ERGO_RETURN_IF_ERROR(context.Emit(UnaryVariants(), swish, {In(0)}, {gate}));
+  return context.Emit(BinaryVariants(), BinaryProblem{BinaryOp::kMul, dtype, dtype, shape, shape},
+                      {gate, In(1)}, {Out(0)});
 }
 
 Status LowerIdentity(LowerContext& context) {
@@ -272,6 +302,8 @@ Status LowerDropout(LowerContext& context) {
 std::vector<Lowering> MakeLowerings() {
   std::vector<Lowering> lowerings = {
       {"", "BitShift", LowerBitShift},
+      {"", "BitCast", LowerBitCast},
+      {"", "SwiGLU", LowerSwiGlu},
       {"", "Cast", LowerCast},
       {"", "CastLike", LowerCast},
       {"", "Clip", LowerClip},

@@ -22,7 +22,9 @@ Result<ScaleLayout> LayoutOf(const LowerContext& context) {
     layout.block = block;
   }
   const bool fits = layout.axis < 0 || layout.Scales() == scale;
-  if (!fits || (context.HasInput(2) && !(context.InputShape(2) == scale))) {
+  const bool one = scale.Elements() == 1;
+  if (!fits || (context.HasInput(2) && !(context.InputShape(2) == scale) &&
+                !(one && context.InputShape(2).Elements() == 1))) {
     return InvalidArgument("scale {} and zero point {} for {}, axis {}, block_size {}",
                            scale.ToString(),
                            context.HasInput(2) ? context.InputShape(2).ToString() : "absent",
@@ -33,8 +35,10 @@ Result<ScaleLayout> LayoutOf(const LowerContext& context) {
 
 Status LowerQuantizeLinear(LowerContext& context) {
   ERGO_ASSIGN_OR_RETURN(const ScaleLayout layout, LayoutOf(context));
-  const QuantizeProblem problem{context.InputType(0), context.InputType(1), context.OutputType(0),
-                                layout, context.HasInput(2)};
+  const QuantizeProblem problem{
+      context.InputType(0),  context.InputType(1),
+      context.OutputType(0), layout,
+      context.HasInput(2),   context.GetNode().IntAttr("saturate", 1) != 0};
   return context.Emit(QuantizeVariants(), problem, {In(0), In(1), In(2)}, {Out(0)});
 }
 

@@ -25,6 +25,7 @@
 #include "kernels/base/dtype.h"
 #include "kernels/base/kernel.h"
 #include "kernels/base/shape.h"
+#include "kernels/base/small_types.h"
 
 namespace ergo {
 
@@ -77,11 +78,13 @@ struct WhereProblem {
 // Input 0: `from` [shape]. Output 0: `to` [shape]. Types: float, double, float16, bfloat16, bool
 // and the integers of 8 to 64 bits. Floats to integers truncate toward zero and saturate, NaN to 0;
 // integers to narrower ones keep the low bits; anything to bool asks whether it is not 0; to
-// float16 and bfloat16 values are rounded to nearest even, and overflow to infinity.
+// float16 and bfloat16 values are rounded to nearest even, and overflow to infinity. The small
+// types are converted as small_types.h says.
 struct CastProblem {
   DType from = DType::kF32;
   DType to = DType::kF32;
   Shape shape = {};
+  SmallRounding rounding = {};  // to the small types only
 };
 
 // dtype of the output.

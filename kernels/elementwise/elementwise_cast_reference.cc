@@ -2,6 +2,7 @@
 #include "kernels/base/parallel_ranges.h"
 #include "kernels/base/visit_dtype.h"
 #include "kernels/elementwise/elementwise.h"
+#include "kernels/elementwise/elementwise_small_cast.h"
 #include "kernels/elementwise/limits.h"
 #include "kernels/elementwise/scalar_math.h"
 
@@ -66,6 +67,7 @@ class CastReference final : public Kernel {
 }  // namespace
 
 MadeKernel MakeElementwiseReference(const CastProblem& problem, const MakeContext&) {
+  if (IsSmallType(problem.from) || IsSmallType(problem.to)) return MakeSmallCast(problem);
   const LoopFn loop = FindLoop(problem.from, problem.to);
   if (loop == nullptr) {
     return Unsupported("no cast from {} to {}", DTypeName(problem.from), DTypeName(problem.to));

@@ -15,6 +15,7 @@
 // inputs {x [shape] u8 i8 u16 i16 i32, scale f32 f16 bf16, zero_point of the type of x, may be
 // absent}, outputs {y [shape] of the type of scale}; of dynamic: inputs {x [shape] f32}, outputs {y
 // [shape] u8, scale [] f32, zero_point [] u8}. Nothing may overlap.
+// The small types (small_types.h) stand for u8 and so on as well, in the reference only.
 // Arithmetic: float32 division, subtraction and product, each rounded once; 16-bit floats are
 // widened first and rounded once at the end. x - zero_point is exact. NaN quantizes like 0, and
 // dynamic ignores it. All variants give the same bits.
@@ -44,6 +45,7 @@ struct QuantizeProblem {
   DType to = DType::kU8;
   ScaleLayout layout;
   bool zero_point = true;  // the operand is there
+  bool saturate = true;    // 8-bit floats: the largest number instead of infinity or NaN
 };
 
 struct DequantizeProblem {

@@ -1,6 +1,8 @@
 #include "kernels/base/function_kernel.h"
 #include "kernels/base/parallel_ranges.h"
+#include "kernels/base/small_types.h"
 #include "kernels/base/visit_dtype.h"
+#include "kernels/quantize/quantize_small.h"
 #include "kernels/quantize/scale_rows.h"
 
 namespace ergo {
@@ -64,6 +66,7 @@ std::unique_ptr<Kernel> MakeDequantize(const ScaleRows& rows) {
 }  // namespace
 
 MadeKernel MakeQuantizeReference(const QuantizeProblem& problem, const MakeContext&) {
+  if (IsSmallType(problem.to)) return MakeQuantizeSmall(problem);
   ERGO_ASSIGN_OR_RETURN(const ScaleRows rows, ScaleRows::Make(problem.layout));
   auto kernel = VisitDType(problem.from, [&]<typename From>(TypeTag<From>) {
     return VisitDType(problem.scale, [&]<typename Scale>(TypeTag<Scale>) {
@@ -86,6 +89,7 @@ MadeKernel MakeQuantizeReference(const QuantizeProblem& problem, const MakeConte
 }
 
 MadeKernel MakeQuantizeReference(const DequantizeProblem& problem, const MakeContext&) {
+  if (IsSmallType(problem.from)) return MakeDequantizeSmall(problem);
   ERGO_ASSIGN_OR_RETURN(const ScaleRows rows, ScaleRows::Make(problem.layout));
   auto kernel = VisitDType(problem.from, [&]<typename From>(TypeTag<From>) {
     return VisitDType(problem.to, [&]<typename To>(TypeTag<To>) -> std::unique_ptr<Kernel> {
