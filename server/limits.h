@@ -34,6 +34,8 @@ inline constexpr int kIdleTimeoutMs = 300000;
 inline constexpr int kDrainGraceMs = 1000;
 // Models whose run takes less than this are run by the thread that received the request.
 inline constexpr int kInlineComputeUs = 200;
+// Working memory of one run; a request whose shapes need more is refused.
+inline constexpr int64_t kMaxArenaBytes = int64_t{8} << 30;
 
 // Files in a model folder.
 inline constexpr int kMaxModels = 1024;

@@ -81,7 +81,8 @@ class Client {
 
   // What the server granted.
   const native::HelloAck& Granted() const;
-  // True after GOAWAY: requests submitted from now on are answered DRAINING.
+  // True after GOAWAY: Submit fails from now on, answers to what is in flight still come. When they
+  // have, the client says so to the server, which then closes.
   bool ServerIsDraining() const;
 
   // Sends the request and returns its id. Blocks while the connection takes no more (reading

@@ -2,11 +2,12 @@
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <array>
 #include <cerrno>
 #include <system_error>
+
+#include "server/monotonic_clock.h"
 
 namespace ergo {
 namespace {
@@ -14,21 +15,15 @@ namespace {
 constexpr int kEventsPerTurn = 64;
 constexpr int kAcceptsPerTurn = 64;
 constexpr int kChunksPerReceive = 4;  // of one connection in one turn, so that others get theirs
-constexpr int64_t kAcceptRestNs = 50'000'000;
+constexpr int64_t kAcceptRestNs = 50 * kNsPerMs;
 // Tags of what is no connection; connection ids have a generation of at least 1 in the high half.
 constexpr uint64_t kWakeTag = 0xffffffff;
 constexpr uint64_t kListenerTag = 0x80000000;
 
-int64_t NowNs() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
-
 int TimeoutMs(int64_t timeout_ns) {
   constexpr int64_t kMaxMs = 1'000'000;
   if (timeout_ns < 0) return -1;
-  return static_cast<int>(std::min((timeout_ns + 999'999) / 1'000'000, kMaxMs));
+  return static_cast<int>(std::min((timeout_ns + kNsPerMs - 1) / kNsPerMs, kMaxMs));
 }
 
 bool OutOfDescriptors(int error) {
@@ -69,7 +64,7 @@ void EpollRing::StopListening() {
 }
 
 void EpollRing::RestListeners() {
-  accept_again_ns_ = NowNs() + kAcceptRestNs;
+  accept_again_ns_ = MonotonicNs() + kAcceptRestNs;
   for (Listener& listener : listeners_) {
     if (!listener.resting) epoll_ctl(epoll_.Get(), EPOLL_CTL_DEL, listener.descriptor, nullptr);
     listener.resting = true;
@@ -163,7 +158,7 @@ std::span<const RingEvent> EpollRing::Wait(int64_t timeout_ns) {
   events_.swap(pending_);
   chunks_used_ = 0;
   if (accept_again_ns_ != 0) {
-    const int64_t rest_ns = std::max<int64_t>(accept_again_ns_ - NowNs(), 0);
+    const int64_t rest_ns = std::max<int64_t>(accept_again_ns_ - MonotonicNs(), 0);
     timeout_ns = timeout_ns < 0 ? rest_ns : std::min(timeout_ns, rest_ns);
   }
   const bool may_block = waker_.BeforeWait() && events_.empty();
@@ -171,7 +166,7 @@ std::span<const RingEvent> EpollRing::Wait(int64_t timeout_ns) {
   const int count =
       epoll_wait(epoll_.Get(), ready.data(), kEventsPerTurn, may_block ? TimeoutMs(timeout_ns) : 0);
   waker_.AfterWait();
-  if (accept_again_ns_ != 0) ResumeListeners(NowNs());
+  if (accept_again_ns_ != 0) ResumeListeners(MonotonicNs());
   for (int i = 0; i < count; ++i) {
     const uint64_t tag = ready[static_cast<size_t>(i)].data.u64;
     const uint32_t what = ready[static_cast<size_t>(i)].events;

@@ -2,16 +2,17 @@
 
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <cerrno>
 #include <system_error>
+
+#include "server/monotonic_clock.h"
 
 namespace ergo {
 namespace {
 
 constexpr int kBufferGroup = 0;
-constexpr int64_t kAcceptRestNs = 50'000'000;
+constexpr int64_t kAcceptRestNs = 50 * kNsPerMs;
 // Multishot operations post many completions a submission.
 constexpr unsigned kCompletionsPerEntry = 8;
 
@@ -31,12 +32,6 @@ Operation OperationOf(uint64_t tag) {
 uint64_t IdOf(uint64_t tag) {
   return SlotTable<int>::MakeId(static_cast<uint32_t>(tag >> 32) & (kMaxSlots - 1),
                                 static_cast<uint32_t>(tag));
-}
-
-int64_t NowNs() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
 
 Status UringError(std::string_view what, int error) {
@@ -109,7 +104,7 @@ Status UringRing::CheckMultishotReceive() {
   const Descriptor peer(pair[1]);
   const ConnectionId id = Adopt(pair[0]);
   [[maybe_unused]] const ssize_t sent = send(peer.Get(), "x", 1, MSG_NOSIGNAL);
-  constexpr int64_t kPatienceNs = 1'000'000'000;
+  constexpr int64_t kPatienceNs = kNsPerSecond;
   int error = 0;
   for (const RingEvent& event : Wait(kPatienceNs)) error = event.error;
   Close(id);
@@ -123,7 +118,7 @@ UringRing::~UringRing() {
     // The kernel must be done with the memory of receives and sends before it goes.
     connections_.ForEach([this](uint64_t id, Connection&) { Close(id); });
     constexpr int kTurns = 100;
-    constexpr int64_t kTurnNs = 10'000'000;
+    constexpr int64_t kTurnNs = 10 * kNsPerMs;
     for (int turn = 0; turn < kTurns && connections_.Size() > 0; ++turn) Wait(kTurnNs);
     io_uring_queue_exit(&ring_);
   }
@@ -151,7 +146,7 @@ void UringRing::Listen(int descriptor, int listener) {
 }
 
 void UringRing::ArmListeners() {
-  if (!listening_ || (accept_again_ns_ != 0 && NowNs() < accept_again_ns_)) return;
+  if (!listening_ || (accept_again_ns_ != 0 && MonotonicNs() < accept_again_ns_)) return;
   accept_again_ns_ = 0;
   for (size_t i = 0; i < listeners_.size(); ++i) {
     if (listeners_[i].armed) continue;
@@ -234,8 +229,7 @@ void UringRing::Enter(int64_t timeout_ns) {
   } else if (timeout_ns < 0) {
     io_uring_submit_and_wait(&ring_, 1);
   } else {
-    constexpr int64_t kSecondNs = 1'000'000'000;
-    __kernel_timespec timeout{timeout_ns / kSecondNs, timeout_ns % kSecondNs};
+    __kernel_timespec timeout{timeout_ns / kNsPerSecond, timeout_ns % kNsPerSecond};
     io_uring_cqe* first = nullptr;
     io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
   }
@@ -253,7 +247,7 @@ std::span<const RingEvent> UringRing::Wait(int64_t timeout_ns) {
   }
   arm_.clear();
   if (accept_again_ns_ != 0) {
-    const int64_t rest_ns = std::max<int64_t>(accept_again_ns_ - NowNs(), 0);
+    const int64_t rest_ns = std::max<int64_t>(accept_again_ns_ - MonotonicNs(), 0);
     timeout_ns = timeout_ns < 0 ? rest_ns : std::min(timeout_ns, rest_ns);
   }
   Enter(timeout_ns);
@@ -291,7 +285,7 @@ void UringRing::CompleteAccept(const io_uring_cqe& cqe) {
   }
   const int error = -cqe.res;
   if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS) {
-    accept_again_ns_ = NowNs() + kAcceptRestNs;
+    accept_again_ns_ = MonotonicNs() + kAcceptRestNs;
   }
 }
 

@@ -73,9 +73,12 @@ class Decoder {
 
   // True when the stream may not end here: part of a frame was received.
   bool MidFrame() const { return header_have_ > 0 || body_missing_ > 0; }
-  // Of a body that is not whole: bytes received so far, and its header.
+  // Names the header or body that is not whole: another number for each; 0 between frames.
+  uint64_t Part() const { return MidFrame() ? 2 * headers_ + (body_missing_ > 0) + 1 : 0; }
+  // Of a body that is not whole: its request, its length, and what of it is held in memory.
+  uint64_t PartialRequestId() const { return body_missing_ > 0 ? header_.request_id : 0; }
+  uint32_t PartialBytes() const { return body_missing_ > 0 ? header_.body_bytes : 0; }
   size_t PartialBodyBytes() const { return in_body_ ? body_have_ : 0; }
-  const FrameHeader& PartialHeader() const { return header_; }
   // Frees what was received of the partial body; the rest will be skipped and no frame delivered.
   void DiscardPartialBody();
 
@@ -90,6 +93,7 @@ class Decoder {
 
   bool greeted_ = false;  // HELLO (server) or HELLO_ACK (client) was seen
   bool in_body_ = false;  // the body goes to frame_
+  uint64_t headers_ = 0;  // whole ones
   size_t header_have_ = 0;
   std::array<std::byte, kHeaderBytes> header_bytes_;
   FrameHeader header_;

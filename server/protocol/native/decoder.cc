@@ -119,6 +119,7 @@ Decoder::Outcome Decoder::TakeHeader(std::span<const std::byte>& input) {
   }
   if (header_have_ < kHeaderBytes) return Outcome::kNeedMore;
   header_have_ = 0;
+  ++headers_;
 
   const std::span<const std::byte> bytes(header_bytes_);
   header_.type = static_cast<FrameType>(Load<uint8_t>(bytes, 5));

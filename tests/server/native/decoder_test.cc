@@ -158,7 +158,8 @@ TEST(DecoderTest, DiscardedBodyIsSkipped) {
   decoder.TakeFrame();
   ASSERT_EQ(decoder.Next(input), Outcome::kNeedMore);
   EXPECT_TRUE(decoder.MidFrame());
-  EXPECT_EQ(decoder.PartialHeader().request_id, 1u);
+  EXPECT_EQ(decoder.PartialRequestId(), 1u);
+  EXPECT_EQ(decoder.PartialBytes(), 200256u);
   EXPECT_EQ(decoder.PartialBodyBytes(), 5000u - 96u - 32u);
   decoder.DiscardPartialBody();
   EXPECT_EQ(decoder.PartialBodyBytes(), 0u);
