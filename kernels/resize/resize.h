@@ -25,7 +25,8 @@
 // Arithmetic: coordinates and weights in double. The reference sums in double over all axes at once
 // and rounds once (integers: to nearest even, saturated). `separable` resamples one axis after the
 // other in float32: error at most 2^-21 times the sum of |weight * element| per output for up to 3
-// axes; a NaN or an infinity also reaches the neighbours that give it weight 0. Bit-stable across threads, not across variants.
+// axes; a NaN or an infinity also reaches the neighbours that give it weight 0. Bit-stable across
+// threads, not across variants.
 // Thread safety: as every Kernel.
 #ifndef ERGO_KERNELS_RESIZE_RESIZE_H_
 #define ERGO_KERNELS_RESIZE_RESIZE_H_
