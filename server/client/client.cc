@@ -308,7 +308,7 @@ Result<uint64_t> Client::Impl::Submit(const InferRequest& request) {
   infer_.model = request.model;
   infer_.tensors.clear();
   for (size_t i = 0; i < request.inputs.size(); ++i) {
-    const NamedTensor& input = request.inputs[i];
+    const InferTensor& input = request.inputs[i];
     const uint16_t index = input.name.empty() ? static_cast<uint16_t>(i) : native::kIndexByName;
     infer_.tensors.push_back({index, input.name, input.view});
   }

@@ -5,7 +5,7 @@
 // The two may be mixed: a blocking call keeps answers to other requests for Poll.
 //
 //   ERGO_ASSIGN_OR_RETURN(auto client, Client::Connect(endpoint, {}));
-//   std::vector<NamedTensor> inputs = {{"x", TensorView{data, DType::kF32, Device::kCpu, {1,
+//   std::vector<InferTensor> inputs = {{"x", TensorView{data, DType::kF32, Device::kCpu, {1,
 //   64}}}}; ERGO_ASSIGN_OR_RETURN(InferResult result, client->Infer({.model = "digits", .inputs =
 //   inputs}));
 //
@@ -39,7 +39,7 @@ struct ClientOptions {
   uint32_t max_in_flight = 0;   // wanted of the server; 0: its choice
 };
 
-struct NamedTensor {
+struct InferTensor {
   std::string_view name;  // "": the input with the number that it has in the list
   TensorView view;
 };
@@ -47,7 +47,7 @@ struct NamedTensor {
 struct InferRequest {
   std::string_view model;
   uint32_t version = 0;  // 0: the latest
-  std::span<const NamedTensor> inputs;
+  std::span<const InferTensor> inputs;
   uint64_t deadline_us = 0;  // from receipt by the server; 0: none
   int8_t priority = 0;
   bool want_names = true;  // output names in the answer
@@ -60,7 +60,7 @@ struct InferResult {
   native::ErrorCode error = native::ErrorCode::kNone;
   uint32_t retry_after_us = 0;
 
-  std::vector<NamedTensor> outputs;  // in the model's order
+  std::vector<InferTensor> outputs;  // in the model's order
   uint64_t queue_ns = 0, compute_ns = 0;
   uint32_t batch_size = 0;
   uint32_t model_version = 0;

@@ -1,9 +1,15 @@
 #include "server/models/repository.h"
 
 #include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <set>
+#include <system_error>
 #include <tuple>
 #include <utility>
 
+#include "engine/passes/passes.h"
+#include "formats/model_file.h"
 #include "server/limits.h"
 
 namespace ergo {
@@ -34,7 +40,84 @@ Status CheckPorts(const std::vector<Model::Port>& ports, std::string_view what) 
   return {};
 }
 
+namespace fs = std::filesystem;
+
+bool IsModelFile(const fs::path& path) {
+  return path.extension() == ".ergo" || path.extension() == ".onnx";
+}
+
+// Sorted, so that the same folder always gives the same errors.
+Result<std::set<fs::path>> EntriesOf(const fs::path& folder) {
+  std::error_code error;
+  std::set<fs::path> entries;
+  fs::directory_iterator iterator(folder, error);
+  for (; !error && iterator != fs::directory_iterator(); iterator.increment(error)) {
+    entries.insert(iterator->path());
+  }
+  if (error) return NotFound("{}: {}", folder.string(), error.message());
+  return entries;
+}
+
+bool IsFolder(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+
+// The version that a folder's name is; 0: none.
+uint32_t VersionOf(const fs::path& folder) {
+  const std::string name = folder.filename().string();
+  uint32_t version = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), version);
+  return error == std::errc() && end == name.data() + name.size() ? version : 0;
+}
+
 }  // namespace
+
+Status Repository::LoadFile(const std::string& path) {
+  return LoadFile(path, fs::path(path).stem().string(), 1);
+}
+
+Status Repository::LoadFile(const std::string& path, std::string name, uint32_t version) {
+  ERGO_ASSIGN_OR_RETURN(Graph graph, ReadModel(path));
+  if (fs::path(path).extension() == ".onnx") {
+    const Result<std::vector<PassReport>> optimized = Optimize(graph);
+    if (!optimized.ok()) return Status(optimized.status()).WithContext(path);
+  }
+  Result<std::unique_ptr<Model>> model = Model::Create(std::move(graph), options_);
+  if (!model.ok()) return std::move(model).status().WithContext(path);
+  ERGO_RETURN_IF_ERROR(Add(name, version, std::move(model).value()).WithContext(path));
+  models_.back()->path = path;
+  return {};
+}
+
+Status Repository::LoadVersions(const std::string& folder) {
+  ERGO_ASSIGN_OR_RETURN(const std::set<fs::path> versions, EntriesOf(folder));
+  for (const fs::path& entry : versions) {
+    const uint32_t version = IsFolder(entry) ? VersionOf(entry) : 0;
+    if (version == 0) continue;
+    ERGO_ASSIGN_OR_RETURN(const std::set<fs::path> files, EntriesOf(entry));
+    for (const fs::path& file : files) {
+      if (file.stem() != "model" || !IsModelFile(file)) continue;
+      ERGO_RETURN_IF_ERROR(LoadFile(file.string(), fs::path(folder).filename().string(), version));
+    }
+  }
+  return {};
+}
+
+Status Repository::LoadFolder(const std::string& folder) {
+  ERGO_ASSIGN_OR_RETURN(const std::set<fs::path> entries, EntriesOf(folder));
+  const size_t before = models_.size();
+  for (const fs::path& entry : entries) {
+    if (IsFolder(entry)) {
+      ERGO_RETURN_IF_ERROR(LoadVersions(entry.string()));
+    } else if (IsModelFile(entry)) {
+      ERGO_RETURN_IF_ERROR(LoadFile(entry.string()));
+    }
+  }
+  if (models_.size() > before) return {};
+  return InvalidArgument("{}: no model in it: NAME.ergo, NAME.onnx, or NAME/VERSION/model.ergo",
+                         folder);
+}
 
 Status Repository::Add(std::string name, uint32_t version, std::unique_ptr<Model> model) {
   ERGO_RETURN_IF_ERROR(CheckName(name));

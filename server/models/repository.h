@@ -52,6 +52,8 @@ class Repository {
   void Seal();
 
  private:
+  Status LoadVersions(const std::string& folder);
+
   struct Hash {
     using is_transparent = void;
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
