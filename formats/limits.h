@@ -27,12 +27,12 @@ inline constexpr int kMaxMadeUpNameBytes = 256;
 inline constexpr int kMaxRefusalLines = 50;
 inline constexpr int kMaxNodeAttributes = 256;
 
-inline constexpr int64_t kMaxErgoHeaderBytes = int64_t{1} << 30;  // graph without weights
+inline constexpr int64_t kMaxErgoHeaderBytes = int64_t{1} << 28;  // graph without weights
 // FlatBuffers may point to one object from many places: what a header's names and lists take when
 // each is counted wherever it is pointed to, as a multiple of the header's bytes.
-inline constexpr int64_t kMaxErgoHeaderExpansion = 16;
+inline constexpr int64_t kMaxErgoHeaderExpansion = 4;
 // Tables in one header, counted likewise.
-inline constexpr uint32_t kMaxErgoTables = uint32_t{1} << 24;
+inline constexpr uint32_t kMaxErgoTables = uint32_t{1} << 22;
 inline constexpr uint32_t kMaxErgoNesting = 64;
 
 inline constexpr int64_t kMaxNpyHeaderBytes = int64_t{1} << 16;

@@ -11,6 +11,10 @@
 
 namespace ergo {
 
+inline std::span<const std::byte> RawBytes(const Tensor& tensor) {
+  return {static_cast<const std::byte*>(tensor.Data()), static_cast<size_t>(tensor.Bytes())};
+}
+
 // Every byte of a bool tensor is 0 or 1: anything else is undefined behaviour in C++.
 bool AreBools(std::span<const std::byte> bytes);
 
