@@ -79,8 +79,8 @@ Status InferShapes(Graph& graph);
 // Helpers for rules.
 // "axis" of a tensor of the given rank, negative counting from the end. InvalidArgument if outside.
 Result<int> NormalizeAxis(int64_t axis, int rank);
-// The type that an integer attribute names, `fallback` when it is absent. InvalidArgument for numbers
-// that no tensor's type has.
+// The type that an integer attribute names, `fallback` when it is absent. InvalidArgument for
+// numbers that no tensor's type has.
 Result<DType> DTypeAttr(const Node& node, std::string_view attribute, DType fallback);
 // NumPy broadcast of symbolic shapes. InvalidArgument when known dimensions contradict each other.
 Result<SymbolicShape> BroadcastSymbolic(const SymbolicShape& a, const SymbolicShape& b);

@@ -24,9 +24,8 @@ class Evaluation {
       results[i] = Tensor(outputs_[i].dtype, outputs_[i].shape, std::move(output_buffers_[i]));
     }
     for (const auto& [output, input] : lowering_.Aliases()) {
-      results[static_cast<size_t>(output)] =
-          lowering_.InputConstant(input)->Reinterpreted(lowering_.OutputType(output),
-                                                        lowering_.OutputShape(output));
+      results[static_cast<size_t>(output)] = lowering_.InputConstant(input)->Reinterpreted(
+          lowering_.OutputType(output), lowering_.OutputShape(output));
     }
     return results;
   }

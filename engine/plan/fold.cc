@@ -62,8 +62,8 @@ class Folder {
       ++folded_;
       return {};
     }
-    // Before its subgraphs are folded, inference tells them the types of their inputs; afterwards it
-    // sees more of what they compute.
+    // Before its subgraphs are folded, inference tells them the types of their inputs; afterwards
+    // it sees more of what they compute.
     ERGO_RETURN_IF_ERROR(InferNode(graph_, node));
     if (!node.subgraphs.empty()) {
       for (Subgraph& subgraph : node.subgraphs) ERGO_RETURN_IF_ERROR(FoldSubgraph(subgraph));

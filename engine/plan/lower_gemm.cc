@@ -109,9 +109,9 @@ Result<ZeroPoint> ZeroPointKind(const LowerContext& context, int input, int64_t 
   if (!context.HasInput(input)) return ZeroPoint::kNone;
   const Shape& shape = context.InputShape(input);
   if (shape.Elements() == 1) return ZeroPoint::kScalar;
-  const int64_t along = shape.Rank() == 1     ? shape[0]
+  const int64_t along = shape.Rank() == 1      ? shape[0]
                         : shape.Rank() >= axis ? shape[shape.Rank() - axis]
-                                              : 0;
+                                               : 0;
   if (shape.Elements() != count || along != count) {
     return Unsupported("zero points of shape {}", shape.ToString());
   }

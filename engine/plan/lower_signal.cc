@@ -83,8 +83,8 @@ Status EmitConstant(LowerContext& context, const std::vector<double>& values) {
 Status LowerWindow(LowerContext& context) {
   const Node& node = context.GetNode();
   const WindowFunction window = node.op == "HannWindow"      ? WindowFunction::kHann
-                        : node.op == "HammingWindow" ? WindowFunction::kHamming
-                                                     : WindowFunction::kBlackman;
+                                : node.op == "HammingWindow" ? WindowFunction::kHamming
+                                                             : WindowFunction::kBlackman;
   return EmitConstant(
       context, MakeWindow(window, context.OutputShape(0)[0], node.IntAttr("periodic", 1) != 0));
 }

@@ -235,6 +235,7 @@ def check_documented_folders(tree):
 _MD_CODE = re.compile(r"`([^`\n]+)`")
 _MD_LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 _PATH = re.compile(r"^(\./)?[\w.-]+(/[\w.-]+)*/?$")
+_PLACEHOLDER = re.compile(r"(^|[/_.])(NAME|ROOM|FOLDER|PRESET|VERSION|MODEL)([/_.]|$)")
 
 
 def check_doc_paths(tree):
@@ -256,6 +257,8 @@ def check_doc_paths(tree):
             for code in _MD_CODE.findall(line):
                 word = code.split()[0] if code.split() else ""
                 clean = word.removeprefix("./").rstrip("/")
+                if _PLACEHOLDER.search(word):
+                    continue
                 if _PATH.match(word) and "/" in word and clean.split("/")[0] in rooms:
                     candidates.append((word, clean))
             for shown, target in candidates:

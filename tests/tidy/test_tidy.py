@@ -264,7 +264,8 @@ class Documents(unittest.TestCase):
             "tools/quickstart": "",
             "tools/x/README.md": "[root](../quickstart) [web](https://a.b/c) [part](#part)",
             "README.md": "`kernels/gemm/`, `./tools/quickstart --now`, `build/dev`, "
-            "`kernels/*/x.h`, [gemm](kernels/gemm/a.cc#part), `input/output`",
+            "`kernels/*/x.h`, `tests/ROOM/FOLDER/NAME_test.cc`, "
+            "[gemm](kernels/gemm/a.cc#part), `input/output`",
         }
         self.assertEqual(rules_of(checks.check_doc_paths(tree)), [])
         for bad in ["`kernels/conv/`", "`./tools/gone --now`", "[a](kernels/gemm/b.cc)"]:
