@@ -22,9 +22,12 @@ bool Connection::SendIsStalled(int64_t now_ns, size_t sent_so_far) {
     send_progress_ns = 0;
     return false;
   }
-  if (send_progress_ns == 0 || sent_so_far != send_progress_bytes) {
+  // The same number of bytes of another send is progress too.
+  if (send_progress_ns == 0 || sent_so_far != send_progress_bytes ||
+      outbox.Sends() != send_progress_sends) {
     send_progress_ns = now_ns;
     send_progress_bytes = sent_so_far;
+    send_progress_sends = outbox.Sends();
   }
   return now_ns - send_progress_ns > limits.write_stall_timeout_ms * kNsPerMs;
 }

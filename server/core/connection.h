@@ -83,6 +83,7 @@ struct Connection {
   uint64_t frame_part = 0;       // which header or body is not whole; 0: none
   int64_t send_progress_ns = 0;  // when the Send in flight last moved; 0: none is in flight
   size_t send_progress_bytes = 0;
+  uint64_t send_progress_sends = 0;
   int64_t quiet_since_ns = 0;  // draining and Quiet; 0: not
   int64_t linger_begin_ns = 0;
 

@@ -30,6 +30,7 @@ void Outbox::PushCopy(std::span<const std::byte> frame, BufferPool& pool) {
 std::span<const iovec> Outbox::BeginSend() {
   constexpr size_t kMaxFrames = 128;
   ERGO_CHECK(sending_ == 0);
+  ++sends_;
   sending_ = std::min(frames_.size(), kMaxFrames);
   parts_.clear();
   for (size_t i = 0; i < sending_; ++i) {

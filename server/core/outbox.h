@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <span>
 #include <vector>
@@ -25,6 +26,7 @@ class Outbox {
   bool Empty() const { return frames_.empty(); }
   bool Sending() const { return sending_ > 0; }
   size_t Bytes() const { return bytes_; }
+  uint64_t Sends() const { return sends_; }  // begun so far
 
   // The next parts to send, which stay in place until Sent. Not while Sending.
   std::span<const iovec> BeginSend();
@@ -40,6 +42,7 @@ class Outbox {
   std::deque<Frame> frames_;
   size_t sending_ = 0;  // of the first frames
   size_t bytes_ = 0;
+  uint64_t sends_ = 0;
   std::vector<iovec> parts_;
 };
 
