@@ -1,0 +1,52 @@
+// The machine's limits, measured in the same run as the kernels: multiply-adds from registers, and
+// reads from memory or from the caches that a working set fits into.
+//
+// Source of the model: Williams, Waterman and Patterson, Roofline: An Insightful Visual Performance
+// Model, CACM 52 (2009).
+#ifndef ERGO_BENCH_MICRO_ROOFLINE_H_
+#define ERGO_BENCH_MICRO_ROOFLINE_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "kernels/base/kernel.h"
+
+namespace ergo::micro {
+
+struct TargetPeak {
+  std::string target;
+  double gflops = 0;  // f32, one thread
+};
+
+class Roofline {
+ public:
+  // Measures for about `seconds` a point. `parallel` outlives it.
+  Roofline(ParallelFor& parallel, double seconds);
+
+  // f32 multiply-adds (2 each) of all workers, with the SIMD target in force.
+  double PeakGflops() const { return peak_gflops_; }
+  // Reads of all workers, in GB/s, of `bytes` in all that were read just before; measured once for
+  // each power of two.
+  double BandwidthGbps(int64_t bytes);
+  // Reads from memory: of far more than the caches hold.
+  double MemoryGbps() { return BandwidthGbps(kMemoryBytes); }
+
+  // The least time in which the cost can be paid.
+  double LeastSeconds(const KernelCost& cost);
+
+  static constexpr int64_t kMemoryBytes = int64_t{1} << 28;
+
+ private:
+  ParallelFor& parallel_;
+  double seconds_;
+  double peak_gflops_ = 0;
+  std::map<int64_t, double> bandwidths_;
+};
+
+// The peak of one thread for every target that this machine runs; leaves the one in force in force.
+std::vector<TargetPeak> MeasurePeaks(double seconds);
+
+}  // namespace ergo::micro
+
+#endif  // ERGO_BENCH_MICRO_ROOFLINE_H_
