@@ -1,0 +1,112 @@
+#include "tools/ergo/model_source.h"
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <filesystem>
+#include <set>
+
+#include "formats/model_file.h"
+#include "kernels/base/simd_targets.h"
+#include "kernels/registry.h"
+#include "tools/ergo/limits.h"
+
+namespace ergo::tool {
+namespace {
+
+// "gemm=onednn,conv=simd" against the list of all kernels.
+Status CheckForcedKernels(std::string_view text) {
+  const std::vector<KernelInfo> kernels = AllKernels();
+  while (!text.empty()) {
+    const std::string_view item = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), item.size() + 1));
+    const size_t equals = item.find('=');
+    const std::string_view family = item.substr(0, equals);
+    const std::string_view variant =
+        equals == std::string_view::npos ? "" : item.substr(equals + 1);
+    std::set<std::string_view> families, variants;
+    for (const KernelInfo& info : kernels) {
+      families.insert(info.family);
+      if (info.family == family) variants.insert(info.variant);
+    }
+    if (variants.empty()) {
+      return InvalidArgument(
+          "--kernel: '{}' names no kernel family: use FAMILY=VARIANT with one "
+          "of {}",
+          item, fmt::join(families, ", "));
+    }
+    if (!variants.contains(variant)) {
+      return InvalidArgument("--kernel: '{}' names no variant of {}: there are {}", item, family,
+                             fmt::join(variants, ", "));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+int64_t MonotonicNs() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+void DefineModelFlags(CLI::App& app, ModelFlags& flags) {
+  app.add_option("--threads", flags.threads, "Threads that one run uses; 0: one a processor")
+      ->check(CLI::Range(0, kMaxThreads))
+      ->capture_default_str();
+  app.add_option("--kernel", flags.kernel,
+                 "Only this variant of a kernel family; see `ergo inspect --kernels`")
+      ->type_name("FAMILY=VARIANT,...")
+      ->envname("ERGO_KERNEL");
+  app.add_option("--simd", flags.simd_target, "SIMD instruction set, the best one by default")
+      ->type_name("TARGET")
+      ->envname("ERGO_SIMD_TARGET");
+  app.add_flag("--reference", flags.reference, "Only reference kernels: plain loops, slow");
+}
+
+Result<ModelOptions> ApplyModelFlags(const ModelFlags& flags) {
+  ERGO_RETURN_IF_ERROR(CheckForcedKernels(flags.kernel));
+  if (!flags.simd_target.empty()) {
+    ERGO_RETURN_IF_ERROR(ForceSimdTarget(flags.simd_target).WithContext("--simd"));
+  }
+  ModelOptions options;
+  options.threads = flags.threads > 0 ? flags.threads : AvailableProcessors();
+  options.kernels.reference = flags.reference;
+  options.kernels.forced = flags.kernel;
+  return options;
+}
+
+Result<LoadedModel> LoadModel(const std::string& path, const ModelFlags& flags) {
+  ERGO_ASSIGN_OR_RETURN(const ModelOptions options, ApplyModelFlags(flags));
+  LoadedModel loaded;
+  ERGO_ASSIGN_OR_RETURN(loaded.file_bytes, FileBytes(path));
+  const int64_t begin_ns = MonotonicNs();
+  ERGO_ASSIGN_OR_RETURN(Graph graph, ReadModel(path));
+  const int64_t read_ns = MonotonicNs();
+  // What cannot run is listed whole by Model::Create; optimizing would stop at the first.
+  if (!graph.metadata.contains(kPassesMetadata) && FindUnsupported(graph).empty()) {
+    Result<std::vector<PassReport>> optimized = Optimize(graph);
+    if (!optimized.ok()) return std::move(optimized).status().WithContext(path);
+  }
+  const int64_t optimized_ns = MonotonicNs();
+  Result<std::unique_ptr<Model>> model = Model::Create(std::move(graph), options);
+  if (!model.ok()) return std::move(model).status().WithContext(path);
+  loaded.model = std::move(model).value();
+  loaded.read_us = static_cast<double>(read_ns - begin_ns) / 1e3;
+  loaded.optimize_us = static_cast<double>(optimized_ns - read_ns) / 1e3;
+  loaded.create_us = static_cast<double>(MonotonicNs() - optimized_ns) / 1e3;
+  return loaded;
+}
+
+Result<int64_t> FileBytes(const std::string& path) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(path, error);
+  if (error) {
+    const bool missing = error == std::errc::no_such_file_or_directory;
+    return Error(missing ? StatusCode::kNotFound : StatusCode::kInvalidArgument, "{}: {}", path,
+                 error.message());
+  }
+  return static_cast<int64_t>(bytes);
+}
+
+}  // namespace ergo::tool
