@@ -21,6 +21,7 @@
 // variants accumulate f32 in float, in order of k within blocks of k. An element of D is computed
 // by the same operations in the same order whatever the number of workers, so that results are
 // bit-stable across workers; across variants and SIMD targets they differ within GemmErrorBound.
+// NaN and infinity propagate, but for the onednn variant, whose kRelu and kClip lose NaN.
 //
 // Thread safety: as any kernel (kernels/base/kernel.h).
 // Sources: Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM TOMS 34

@@ -104,6 +104,8 @@ class RangeProduct {
         b_{operands.b, Size(problem.BRowStride()), problem.trans_b},
         n_(Size(problem.n)),
         depth_(Size(problem.k)),
+        in_place_(operands.packed_b == nullptr && !problem.trans_b &&
+                  Size(problem.m) <= kInPlaceRows),
         block_a_(scratch),
         panel_(scratch + kBlockAFloats),
         adds_(operands.bias != nullptr || operands.residual != nullptr) {}
@@ -152,12 +154,15 @@ class RangeProduct {
     const size_t depth = std::min(kBlockDepth, depth_ - p);
     PackA(a_, row_begin, rows, p, depth, p_.alpha, block_a_);
     const size_t tiles = CeilDiv(rows, kTileRows);
-    for (size_t panel = range.panel_begin; panel < range.panel_end; ++panel) {
-      const size_t column = panel * kPanelWidth;
-      const size_t columns = std::min(kPanelWidth, n_ - column);
+    const size_t end_column = std::min(range.panel_end * kPanelWidth, n_);
+    size_t columns = 0;
+    for (size_t column = range.panel_begin * kPanelWidth; column < end_column; column += columns) {
+      const size_t left = end_column - column;
+      const bool wide = in_place_ && Size(p_.m) <= kWideRows && left >= kWidePanels * kPanelWidth;
+      columns = std::min(left, wide ? kWidePanels * kPanelWidth : kPanelWidth);
       Tile tile;
       tile.depth = depth;
-      FindPanel(p, panel, columns, tile);
+      FindPanel(p, column, columns, tile);
       for (size_t t = 0; t < tiles; ++t) {
         const size_t begin = rows * t / tiles;
         tile.a = block_a_ + begin * kRowStride;
@@ -166,16 +171,16 @@ class RangeProduct {
     }
   }
 
-  void FindPanel(size_t p, size_t panel, size_t columns, Tile& tile) {
+  void FindPanel(size_t p, size_t column, size_t columns, Tile& tile) {
     tile.b_stride = kPanelWidth;
     if (operands_.packed_b != nullptr) {
       const size_t panels = CeilDiv(n_, kPanelWidth);
-      tile.b = operands_.packed_b + (p * panels + panel * tile.depth) * kPanelWidth;
-    } else if (!b_.transposed && columns == kPanelWidth && Size(p_.m) <= kInPlaceRows) {
-      tile.b = b_.At(p, panel * kPanelWidth);
+      tile.b = operands_.packed_b + p * panels * kPanelWidth + column * tile.depth;
+    } else if (in_place_ && columns >= kPanelWidth) {
+      tile.b = b_.At(p, column);
       tile.b_stride = b_.row_stride;
     } else {
-      PackPanel(b_, p, tile.depth, panel * kPanelWidth, columns, panel_);
+      PackPanel(b_, p, tile.depth, column, columns, panel_);
       tile.b = panel_;
     }
   }
@@ -183,7 +188,7 @@ class RangeProduct {
   // Computes one tile of one block of the depth; the first brings what is added, the last
   // activates.
   void RunTileAt(size_t row, size_t rows, size_t column, size_t columns, size_t p, Tile& tile) {
-    const size_t vectors = columns <= kLanes ? 1 : kTileVectors;
+    const size_t vectors = columns <= kLanes ? 1 : CeilDiv(columns, kPanelWidth) * kTileVectors;
     float* d = operands_.d + row * n_ + column;
     HWY_ALIGN float partial[kTileRows * kPanelWidth];
     const bool whole = columns == vectors * kLanes;
@@ -198,14 +203,20 @@ class RangeProduct {
     } else if (p > 0 && !whole) {
       CopyRows(d, n_, partial, kPanelWidth, rows, columns);
     }
-    const bool split = Size(p_.m) <= kSplitRows;
-    (split ? GetSplitTile(rows, vectors) : GetTile(rows, vectors))(tile);
+    FindTile(rows, vectors)(tile);
     if (p + kBlockDepth >= depth_ && p_.activation.kind != Activation::kNone) {
       for (size_t i = 0; i < rows; ++i) {
         ActivateRow(p_.activation, tile.d + i * tile.d_stride, columns);
       }
     }
     if (!whole) CopyRows(partial, kPanelWidth, d, n_, rows, columns);
+  }
+
+  // All tiles of one problem add up in the same order.
+  TileFunction FindTile(size_t rows, size_t vectors) const {
+    if (vectors > kTileVectors) return GetWideTile(rows);
+    const bool split = Size(p_.m) <= kSplitRows && !in_place_;
+    return split ? GetSplitTile(rows, vectors) : GetTile(rows, vectors);
   }
 
   static void CopyRows(const float* from, size_t from_stride, float* to, size_t to_stride,
@@ -252,6 +263,7 @@ class RangeProduct {
   const GemmOperands& operands_;
   const StoredMatrix a_, b_;
   const size_t n_, depth_;
+  const bool in_place_;
   float* const block_a_;
   float* const panel_;
   const bool adds_;

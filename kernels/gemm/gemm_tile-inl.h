@@ -130,6 +130,15 @@ inline TileFunction GetSplitTile(size_t rows, size_t vectors) {
   return kTiles[vectors - 1][rows - 1];
 }
 
+// Tiles of few rows and kWidePanels panels at once, for B that is read where it lies: a longer
+// piece of every row of B. Adds up in the order of GetTile.
+constexpr size_t kWidePanels = 4;
+constexpr size_t kWideRows = 2;
+inline TileFunction GetWideTile(size_t rows) {
+  return rows == 1 ? &RunTile<1, kWidePanels * kTileVectors, 1>
+                   : &RunTile<2, kWidePanels * kTileVectors, 1>;
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace ergo
 HWY_AFTER_NAMESPACE();

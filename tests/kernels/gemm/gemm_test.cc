@@ -98,7 +98,7 @@ void DrawEpilogue(Draw& draw, GemmProblem& p) {
 // Sizes around the tile and block sizes of all targets.
 GemmProblem DrawProblem(Draw& draw) {
   constexpr int64_t kRows[] = {1, 2, 3, 4, 5, 6, 7, 13, 14, 15, 27, 29, 64, 170};
-  constexpr int64_t kColumns[] = {1, 2, 3, 4, 5, 8, 9, 15, 16, 17, 31, 32, 33, 48, 65, 100};
+  constexpr int64_t kColumns[] = {1, 2, 3, 4, 5, 8, 9, 15, 16, 17, 31, 32, 33, 48, 65, 100, 150};
   constexpr int64_t kDepths[] = {1, 2, 3, 4, 7, 16, 17, 64, 255, 256, 257, 515};
   constexpr int64_t kMost = 120000;
   GemmProblem p;
@@ -205,6 +205,10 @@ TEST(GemmTest, HandWritten) {
   for (const KernelVariant<GemmProblem>& variant : GemmVariants()) {
     SCOPED_TRACE(variant.info.variant);
     const MadeKernel made = variant.make(p, Context(1));
+    if (variant.info.variant == "onednn") {
+      EXPECT_THAT(std::string(made.status().message()), HasSubstr("alpha"));
+      continue;
+    }
     ASSERT_TRUE(made.ok()) << made.status().ToString();
     TestTensor d(DType::kF32, {2, 2});
     SerialFor serial;
@@ -236,6 +240,7 @@ TEST(GemmTest, KeepsNaNAndInfinity) {
       SCOPED_TRACE(variant.info.variant);
       SerialFor serial;
       const TestTensor d = c.Run(**variant.make(c.problem, Context(1)), serial);
+      if (variant.info.variant == "onednn") continue;  // its relu of NaN is 0, as gemm.h says
       EXPECT_TRUE(std::isnan(d.Span<float>()[0]));
       EXPECT_TRUE(std::isinf(d.Span<float>()[40]));
       EXPECT_TRUE(std::isfinite(d.Span<float>()[80]));
