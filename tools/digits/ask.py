@@ -33,7 +33,7 @@ def show(client, images):
     for result in results:
         probabilities = result["probabilities"][0]
         answers.append(f"{probabilities.argmax()} ({probabilities.max():.1%})".center(16))
-    print("   ".join(answers))
+    print("   ".join(answers).rstrip())
 
 
 def main():
