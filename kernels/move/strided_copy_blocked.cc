@@ -40,6 +40,30 @@ inline void TransposeScalar(const std::byte* from, std::byte* to, const Transpos
   }
 }
 
+// Squares of this many elements a side are moved with loops of fixed length. Eight rows, not more:
+// rows whose distance is a multiple of 4096 bytes share the eight ways of one cache set.
+inline constexpr int64_t kSquare = 8;
+
+template <size_t kBytes>
+inline void TransposeSquares(const std::byte* from, std::byte* to, const Transpose2d& shape) {
+  constexpr auto kStep = static_cast<int64_t>(kBytes);
+  const int64_t whole_rows = shape.rows / kSquare * kSquare;
+  const int64_t whole_columns = shape.columns / kSquare * kSquare;
+  for (int64_t j = 0; j < whole_columns; j += kSquare) {
+    for (int64_t i = 0; i < whole_rows; i += kSquare) {
+      TransposeScalar<kBytes>(from + j * shape.from_stride + i * kStep,
+                              to + i * shape.to_stride + j * kStep,
+                              {kSquare, kSquare, shape.from_stride, shape.to_stride});
+    }
+  }
+  TransposeScalar<kBytes>(
+      from + whole_rows * kStep, to + whole_rows * shape.to_stride,
+      {shape.rows - whole_rows, whole_columns, shape.from_stride, shape.to_stride});
+  TransposeScalar<kBytes>(
+      from + whole_columns * shape.from_stride, to + whole_columns * kStep,
+      {shape.rows, shape.columns - whole_columns, shape.from_stride, shape.to_stride});
+}
+
 // Calls `tile(from, to, part)` for tiles of at most kTransposeTile each way.
 template <typename Tile>
 inline void ForTiles(const std::byte* from, std::byte* to, const Transpose2d& shape,
@@ -65,7 +89,7 @@ namespace {
 #if HWY_TARGET == HWY_SCALAR
 
 void Transpose4Bytes(const std::byte* from, std::byte* to, const Transpose2d& whole) {
-  ForTiles(from, to, whole, 4, TransposeScalar<4>);
+  ForTiles(from, to, whole, 4, TransposeSquares<4>);
 }
 
 #else
@@ -161,7 +185,7 @@ HWY_EXPORT(Transpose4Bytes);
 
 template <size_t kBytes>
 void TransposeFixed(const std::byte* from, std::byte* to, const Transpose2d& shape) {
-  ForTiles(from, to, shape, static_cast<int64_t>(kBytes), TransposeScalar<kBytes>);
+  ForTiles(from, to, shape, static_cast<int64_t>(kBytes), TransposeSquares<kBytes>);
 }
 
 class BlockedStridedCopy final : public Kernel {

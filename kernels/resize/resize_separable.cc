@@ -101,14 +101,19 @@ constexpr int64_t kGrainTaps = int64_t{1} << 15;
 class SeparableResize final : public Kernel {
  public:
   SeparableResize(const ResizeProblem& problem, const std::vector<AxisTaps>& taps) {
+    const auto growth = [&](int axis) {
+      return static_cast<double>(problem.output[axis]) / static_cast<double>(problem.input[axis]);
+    };
     std::vector<int> order;
     for (int axis = 0; axis < problem.input.Rank(); ++axis) {
       if (!taps[static_cast<size_t>(axis)].Identity()) order.push_back(axis);
     }
-    const auto growth = [&](int axis) {
-      return static_cast<double>(problem.output[axis]) / static_cast<double>(problem.input[axis]);
-    };
-    std::ranges::stable_sort(order, {}, growth);
+    // Of two that do alike, the innermost, whose elements must be gathered, has its turn when there
+    // are fewer of them.
+    std::ranges::sort(order, [&](int a, int b) {
+      if (growth(a) != growth(b)) return growth(a) < growth(b);
+      return growth(a) > 1 ? a > b : a < b;
+    });
     // Nothing to resample is a copy: one pass of one tap along the first axis.
     if (order.empty()) order.push_back(0);
     Shape shape = problem.input;
