@@ -69,14 +69,26 @@ std::vector<std::string> ShapesOf(const Family& family, const Options& options) 
   return {shapes.begin(), shapes.end()};
 }
 
+bool HasVariant(const Case& problem, std::string_view name) {
+  for (size_t i = 0; i < problem.VariantCount(); ++i) {
+    if (problem.Variant(i).variant == name) return true;
+  }
+  return false;
+}
+
 // The families asked for, each with its problems ready to be set up.
 Result<std::vector<std::pair<const Family*, std::string>>> Select(const Options& options) {
   std::vector<std::pair<const Family*, std::string>> selected;
   for (const Family* family : AllFamilies()) {
     if (!options.kernel.empty() && family->name != options.kernel) continue;
     for (const std::string& shape : ShapesOf(*family, options)) {
-      // Written wrong is found out before anything is measured.
-      ERGO_RETURN_IF_ERROR(MakeCase(*family, shape).status());
+      // What is written wrong is found out before anything is measured.
+      ERGO_ASSIGN_OR_RETURN(const std::unique_ptr<Case> made, MakeCase(*family, shape));
+      const std::string& variant = options.measure.variant;
+      if (!variant.empty() && !HasVariant(*made, variant)) {
+        if (options.kernel.empty()) continue;
+        return InvalidArgument("{} has no variant '{}'", family->name, variant);
+      }
       selected.emplace_back(family, shape);
     }
   }

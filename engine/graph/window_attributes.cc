@@ -59,18 +59,17 @@ Status ResolveAxis(const WindowAttributes& attributes, size_t axis, Window& wind
     return {};
   }
   const int64_t room = in + window.pads_begin[axis] + window.pads_end[axis] - extent;
-  if (room < 0 && in > 0) {
-    return InvalidArgument(
-        "a window of {} positions does not fit into an input of {} with {} of "
-        "padding",
-        extent, in, window.pads_begin[axis] + window.pads_end[axis]);
-  }
   window.out[axis] = window.FittingOut(axis);
   // The standard's ceil formula for VALID gives what fits, too.
   const bool rounds_up = attributes.ceil_mode && attributes.auto_pad == AutoPad::kNotSet;
-  if (rounds_up && room >= 0 && room % stride != 0) {
+  if (rounds_up && room > -stride && room % stride != 0) {
     // One window more, unless it would begin in the padding behind the input.
     if (window.Start(axis, window.out[axis]) < in) ++window.out[axis];
+  }
+  if (window.out[axis] == 0 && in > 0) {
+    return InvalidArgument(
+        "a window of {} positions does not fit into an input of {} with {} of padding", extent, in,
+        window.pads_begin[axis] + window.pads_end[axis]);
   }
   return {};
 }

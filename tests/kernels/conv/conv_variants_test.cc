@@ -82,6 +82,9 @@ class Checker {
   std::vector<std::string_view> Run() {
     std::vector<std::string_view> accepted;
     for (const auto& variant : ConvVariants()) {
+      // These do not know of SIMD targets: once is enough.
+      const bool fixed = variant.info.variant == "onednn" || variant.info.variant == "reference";
+      if (fixed && runs_ > 0) continue;
       SCOPED_TRACE(variant.info.variant);
       PackCache packs;
       problem_.weights = nullptr;
@@ -90,6 +93,7 @@ class Checker {
       EXPECT_EQ(RunVariant(variant, &packs), takes);
       if (takes) accepted.push_back(variant.info.variant);
     }
+    ++runs_;
     return accepted;
   }
 
@@ -124,6 +128,7 @@ class Checker {
   Operands operands_;
   TestTensor magnitudes_;
   TestTensor expected_;
+  int runs_ = 0;
 };
 
 void DrawChannels(std::mt19937& random, ConvProblem& p) {
