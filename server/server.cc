@@ -154,6 +154,8 @@ class Server::Impl {
         shards_[running]->Run([&started](const Status& status) { started.set_value(status); });
       });
       failed = result.get();
+      // What the first thread found out about io_uring holds, and is logged, for all.
+      if (failed.ok()) options_.ring = shards_[running]->Backend();
     }
     if (failed.ok()) return {};
     draining_ = true;
@@ -162,7 +164,7 @@ class Server::Impl {
     return failed;
   }
 
-  const ServerOptions options_;
+  ServerOptions options_;
   std::unique_ptr<Repository> models_;
   std::vector<UnixSocketFile> socket_files_;
   std::vector<ListeningSocket> sockets_;

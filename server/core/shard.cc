@@ -154,7 +154,8 @@ void Shard::NameTarget(Connection& connection) {
 
 void Shard::Decode(Connection& connection, std::span<const std::byte> bytes) {
   while (!bytes.empty() && connection.TakesRequests()) {
-    if (connection.AtLimit()) {
+    // What waits already comes first.
+    if (connection.AtLimit() || !connection.undecoded.empty()) {
       connection.undecoded.insert(connection.undecoded.end(), bytes.begin(), bytes.end());
       return QueueSettling(connection);
     }

@@ -265,6 +265,31 @@ TEST_P(HostileTest, ReaderThatNeverReads) {
   }
 }
 
+// Back-pressure goes on and off many times; no byte is lost or taken out of order.
+TEST_P(HostileTest, FloodOfPingsIsAnsweredInOrder) {
+  RawClient client(Address());
+  client.Hello();
+  constexpr uint64_t kPings = 30'000;
+  std::thread sender([&client] {
+    Bytes stream;
+    for (uint64_t id = 1; id <= kPings; ++id) {
+      native::AppendPing(id, Bytes(id % 1024), stream);
+      if (stream.size() < 300'000 && id < kPings) continue;
+      EXPECT_EQ(client.Send(stream), stream.size());
+      stream.clear();
+    }
+  });
+  for (uint64_t id = 1; id <= kPings; ++id) {
+    const auto frame = client.Receive();
+    if (!frame || frame->header.type != FrameType::kPong || frame->header.request_id != id) {
+      ADD_FAILURE() << "instead of the answer to " << id;
+      break;
+    }
+    if (id % 3000 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  sender.join();
+}
+
 TEST_P(HostileTest, MoreConnectionsThanAllowed) {
   std::vector<std::unique_ptr<Client>> clients;
   Status refused;
