@@ -143,7 +143,7 @@ class BinaryReference final : public Kernel {
     const void* a = args.inputs[0].data;
     const void* b = args.inputs[1].data;
     void* out = args.outputs[0].data;
-    const auto [a_stride, b_stride, unused] = plan_.row_stride;
+    const int64_t a_stride = plan_.row_stride[0], b_stride = plan_.row_stride[1];
     ParallelRanges(args.parallel, plan_.output.Elements(), kElementwiseScalarGrain,
                    [&](int64_t begin, int64_t end, int) {
                      ForEachRowPiece(
@@ -190,7 +190,9 @@ class WhereReference final : public Kernel {
     const auto* a = static_cast<const T*>(args.inputs[1].data);
     const auto* b = static_cast<const T*>(args.inputs[2].data);
     auto* out = static_cast<T*>(args.outputs[0].data);
-    const auto [c_stride, a_stride, b_stride] = plan_.row_stride;
+    // Not a structured binding: clang 14 lets no lambda capture one.
+    const int64_t c_stride = plan_.row_stride[0], a_stride = plan_.row_stride[1],
+                  b_stride = plan_.row_stride[2];
     ForEachRowPiece(plan_, begin, end,
                     [&](int64_t at, int64_t length, const RowWalker& walker, int64_t column) {
                       const bool* c_row = condition + walker.Offset(0) + column * c_stride;

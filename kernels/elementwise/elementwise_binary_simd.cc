@@ -111,7 +111,7 @@ class BinarySimd final : public Kernel {
     const auto* a = args.inputs[0].As<float>();
     const auto* b = args.inputs[1].As<float>();
     auto* y = args.outputs[0].As<float>();
-    const auto [a_stride, b_stride, unused] = plan_.row_stride;
+    const int64_t a_stride = plan_.row_stride[0], b_stride = plan_.row_stride[1];
     ParallelRanges(args.parallel, plan_.output.Elements(), kElementwiseGrain,
                    [&](int64_t begin, int64_t end, int) {
                      ForEachRowPiece(

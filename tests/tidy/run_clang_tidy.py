@@ -19,6 +19,9 @@ import sys
 import cpp_source
 from tidy import ROOT, list_files, read_exemptions, read_tree, EXEMPTIONS
 
+# The commands are g++'s: clang may warn of other things, and does not know all of its flags.
+GCC_FLAGS = ["--extra-arg=-Wno-error", "--extra-arg=-Wno-unknown-warning-option"]
+
 
 def closure(path, tree, known):
     """The files of ours that `path` includes, itself too, however deep."""
@@ -62,7 +65,7 @@ def main():
         if mark.exists():
             return None
         done = subprocess.run(
-            [program, "-p", str(build), "--quiet", str(ROOT / path)],
+            [program, "-p", str(build), "--quiet", *GCC_FLAGS, str(ROOT / path)],
             check=False,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
