@@ -109,7 +109,7 @@ HWY_INLINE hn::Vec<D> LoadBytes(D d, const std::byte* from) {
 }
 
 template <class D>
-HWY_INLINE void StoreBytes(D d, hn::Vec<D> v, std::byte* to) {
+HWY_INLINE void StoreBytes(D /*d*/, hn::Vec<D> v, std::byte* to) {
   const hn::Repartition<uint8_t, D> bytes;
   hn::StoreU(hn::BitCast(bytes, v), bytes, reinterpret_cast<uint8_t*>(to));
 }
@@ -162,7 +162,8 @@ HWY_INLINE int64_t TransposeColumns(D d, const std::byte* from, std::byte* to,
 }
 
 void Transpose4Bytes(const std::byte* from, std::byte* to, const Transpose2d& whole) {
-  const auto tile = [](const std::byte* tile_from, std::byte* tile_to, const Transpose2d& shape) {
+  const auto tile = [](const std::byte* tile_from, std::byte* tile_to,
+                       const Transpose2d& shape) HWY_ATTR {
     int64_t j = TransposeColumns(WideTag(), tile_from, tile_to, shape, 0);
     j = TransposeColumns(hn::FixedTag<uint32_t, 4>(), tile_from, tile_to, shape, j);
     const Transpose2d rest{shape.rows, shape.columns - j, shape.from_stride, shape.to_stride};
