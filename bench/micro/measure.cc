@@ -116,10 +116,10 @@ void Time(const Case& problem, ParallelFor& parallel, const MeasureOptions& opti
   benchmark::ClearRegisteredBenchmarks();
   for (auto& [name, prepared] : kernels) {
     benchmark::RegisterBenchmark(name.c_str(),
-                                 [&](benchmark::State& state) {
+                                 [&, &kernel = prepared](benchmark::State& state) {
                                    for (auto iteration : state) {
                                      static_cast<void>(iteration);
-                                     prepared.Run(problem, parallel);
+                                     kernel.Run(problem, parallel);
                                    }
                                  })
         ->UseRealTime()
