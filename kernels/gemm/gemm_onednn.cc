@@ -4,6 +4,7 @@
 
 #include "kernels/base/onednn.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/gemm/gemm_tasks.h"
 
 namespace ergo {
 namespace {
@@ -93,12 +94,9 @@ class GemmOneDnn final : public Kernel {
     const memory::desc desc = primitive_.weights_desc();
     if (desc == b_) return;
     const GemmProblem& p = problem_;
-    std::string format = fmt::format("gemm_onednn/{}/m{}k{}n{}/{}{}", primitive_.impl_info_str(),
-                                     p.m, p.k, p.n, p.trans_b ? "t" : "n", p.BRowStride());
-    for (int axis = 0; axis < p.batch.Rank(); ++axis) {
-      format += fmt::format("/{}*{}", p.batch[axis], p.b_batch_strides[static_cast<size_t>(axis)]);
-    }
-    packed_ = PackWeights(context.packs, p.constant_b, std::move(format), desc.get_size(),
+    const std::string format =
+        fmt::format("gemm_onednn/{}/m{}/{}", primitive_.impl_info_str(), p.m, WeightsFormat(p));
+    packed_ = PackWeights(context.packs, p.constant_b, format, desc.get_size(),
                           [&](AlignedBuffer& packed) {
                             memory from(b_, OneDnnEngine(), const_cast<void*>(p.constant_b));
                             memory to(desc, OneDnnEngine(), packed.Data());

@@ -16,6 +16,7 @@
 #include "kernels/gemm/gemm.h"
 #include "kernels/gemm/gemm_dot-inl.h"
 #include "kernels/gemm/gemm_pack-inl.h"
+#include "kernels/gemm/gemm_tasks.h"
 #include "kernels/gemm/gemm_tile-inl.h"
 
 #ifndef ERGO_KERNELS_GEMM_GEMM_SIMD_CC_ONCE_
@@ -41,30 +42,6 @@ struct GemmOperands {
   float* d = nullptr;
 };
 
-// Half-open ranges of rows and of panels.
-struct GemmRange {
-  size_t row_begin = 0, row_end = 0;
-  size_t panel_begin = 0, panel_end = 0;
-};
-
-// Which of the packed matrices of B belongs to a batch index: broadcast axes do not count.
-size_t PackedMatrixIndex(const GemmProblem& problem, int64_t batch_index) {
-  int64_t index = 0, stride = 1;
-  for (int axis = problem.batch.Rank() - 1; axis >= 0; --axis) {
-    const int64_t at = batch_index % problem.batch[axis];
-    batch_index /= problem.batch[axis];
-    if (problem.b_batch_strides[static_cast<size_t>(axis)] == 0) continue;
-    index += at * stride;
-    stride *= problem.batch[axis];
-  }
-  return static_cast<size_t>(index);
-}
-
-size_t PackedMatrixCount(const GemmProblem& problem) {
-  const int64_t batches = problem.batch.Elements();
-  return batches == 0 ? 0 : PackedMatrixIndex(problem, batches - 1) + 1;
-}
-
 }  // namespace
 }  // namespace ergo
 #endif
@@ -81,9 +58,6 @@ constexpr size_t kPanelFloats = kBlockDepth * kPanelWidth;
 // A product of at most this many rows reads B in place where it can: B is used by one tile only.
 constexpr size_t kInPlaceRows = kTileRows;
 constexpr size_t kMaxDotRows = 4;
-// Below this much arithmetic a second worker costs more than it brings (measured 10 us to wake
-// one).
-constexpr int64_t kSerialFlops = 1 << 18;
 
 size_t Size(int64_t value) {
   return static_cast<size_t>(value);
@@ -269,36 +243,8 @@ class RangeProduct {
   const bool adds_;
 };
 
-// How the work is dealt out. Columns first: that packs every part of B once, and A is cheap.
-struct TaskGrid {
-  size_t rows = 1, columns = 1;  // tasks along each side of a matrix
-};
-
-TaskGrid ChooseGrid(const GemmProblem& p, size_t workers) {
-  const size_t batches = Size(p.batch.Elements());
-  if (workers == 1 || p.m * p.n * p.k < kSerialFlops / 2) return {};
-  constexpr size_t kTasksPerWorker = 4;
-  constexpr size_t kPanelsPerTask = 2;
-  const size_t wanted = kTasksPerWorker * workers;
-  const size_t panels = CeilDiv(Size(p.n), kPanelWidth);
-  TaskGrid grid;
-  grid.columns = std::clamp(CeilDiv(wanted, batches), size_t{1}, CeilDiv(panels, kPanelsPerTask));
-  grid.rows =
-      std::clamp(CeilDiv(wanted, batches * grid.columns), size_t{1}, CeilDiv(Size(p.m), kTileRows));
-  return grid;
-}
-
-GemmRange RangeOf(const GemmProblem& p, const TaskGrid& grid, size_t task) {
-  const size_t row = task % grid.rows;
-  const size_t column = task / grid.rows;
-  const size_t row_tiles = CeilDiv(Size(p.m), kTileRows);
-  const size_t panels = CeilDiv(Size(p.n), kPanelWidth);
-  GemmRange range;
-  range.row_begin = row_tiles * row / grid.rows * kTileRows;
-  range.row_end = std::min(row_tiles * (row + 1) / grid.rows * kTileRows, Size(p.m));
-  range.panel_begin = panels * column / grid.columns;
-  range.panel_end = panels * (column + 1) / grid.columns;
-  return range;
+GemmTiling TilingOf(const GemmProblem& p) {
+  return {Size(p.m), kTileRows, CeilDiv(Size(p.n), kPanelWidth)};
 }
 
 GemmOperands OperandsOf(const SimdGemm& gemm, const KernelArgs& args, int64_t batch_index) {
@@ -309,7 +255,7 @@ GemmOperands OperandsOf(const SimdGemm& gemm, const KernelArgs& args, int64_t ba
   operands.b = args.inputs[gemm.swapped ? 0 : 1].As<float>() + offsets.b;
   if (gemm.packed_b != nullptr) {
     operands.packed_b =
-        gemm.packed_b->As<float>() + PackedMatrixIndex(p, batch_index) * gemm.packed_matrix;
+        gemm.packed_b->As<float>() + DistinctMatrixIndex(p, batch_index) * gemm.packed_matrix;
   }
   if (p.bias != GemmBias::kNone) operands.bias = args.inputs[2].As<float>();
   if (p.residual) operands.residual = args.inputs[3].As<float>() + offsets.d;
@@ -320,8 +266,9 @@ GemmOperands OperandsOf(const SimdGemm& gemm, const KernelArgs& args, int64_t ba
 void RunGemm(const SimdGemm& gemm, const KernelArgs& args) {
   const GemmProblem& p = gemm.problem;
   if (p.m == 0 || p.n == 0 || p.batch.Elements() == 0) return;
-  const TaskGrid grid = ChooseGrid(p, Size(args.parallel.Workers()));
-  const size_t tasks = grid.rows * grid.columns;
+  const GemmTiling tiling = TilingOf(p);
+  const GemmTaskGrid grid = ChooseTaskGrid(p, tiling, args.parallel.Workers());
+  const size_t tasks = grid.Tasks();
   const bool dot = UsesDot(gemm);
   float* scratch = reinterpret_cast<float*>(args.workspace.data());
   const size_t scratch_floats = RangeProduct::ScratchFloats() + (dot ? Size(p.m * p.k) : size_t{0});
@@ -329,31 +276,26 @@ void RunGemm(const SimdGemm& gemm, const KernelArgs& args) {
   args.parallel.Run(count, [&](int64_t index, int worker) HWY_ATTR {
     const GemmOperands operands = OperandsOf(gemm, args, index / static_cast<int64_t>(tasks));
     RangeProduct product(p, operands, scratch + Size(worker) * scratch_floats);
-    const GemmRange range = RangeOf(p, grid, Size(index) % tasks);
+    const GemmRange range = TaskRange(tiling, grid, Size(index) % tasks);
     dot ? product.RunDot(range) : product.Run(range);
   });
 }
 
-// Packs B if it is known. Everything that the packed bytes depend on is in the name.
+// Packs B if it is known.
 void PrepareGemm(SimdGemm& gemm, PackCache* packs) {
   const GemmProblem& p = gemm.problem;
   if (p.constant_b == nullptr) return;
   const size_t panels = CeilDiv(Size(p.n), kPanelWidth);
   gemm.packed_matrix = panels * kPanelWidth * Size(p.k);
-  const size_t matrices = PackedMatrixCount(p);
-  std::string name = fmt::format("gemm_simd/{}/k{}n{}/{}{}/", hwy::TargetName(HWY_TARGET), p.k, p.n,
-                                 p.trans_b ? "t" : "n", p.BRowStride());
-  for (int axis = 0; axis < p.batch.Rank(); ++axis) {
-    const int64_t stride = p.b_batch_strides[Size(axis)];
-    if (stride != 0) name += fmt::format("{}*{}/", p.batch[axis], stride);
-  }
+  const size_t bytes = DistinctMatrices(p) * gemm.packed_matrix * sizeof(float);
   gemm.packed_b = PackWeights(
-      packs, p.constant_b, std::move(name), matrices * gemm.packed_matrix * sizeof(float),
+      packs, p.constant_b,
+      fmt::format("gemm_simd/{}/{}", hwy::TargetName(HWY_TARGET), WeightsFormat(p)), bytes,
       [&](AlignedBuffer& packed) HWY_ATTR {
         for (int64_t batch = 0; batch < p.batch.Elements(); ++batch) {
           const StoredMatrix b{static_cast<const float*>(p.constant_b) + GemmOffsetsOf(p, batch).b,
                                Size(p.BRowStride()), p.trans_b};
-          float* to = packed.As<float>() + PackedMatrixIndex(p, batch) * gemm.packed_matrix;
+          float* to = packed.As<float>() + DistinctMatrixIndex(p, batch) * gemm.packed_matrix;
           for (size_t depth = 0; depth < Size(p.k); depth += kBlockDepth) {
             const size_t steps = std::min(kBlockDepth, Size(p.k) - depth);
             for (size_t panel = 0; panel < panels; ++panel, to += steps * kPanelWidth) {
