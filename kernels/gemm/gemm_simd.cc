@@ -49,6 +49,7 @@ struct GemmOperands {
 HWY_BEFORE_NAMESPACE();
 namespace ergo {
 namespace HWY_NAMESPACE {
+namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // Rows of A that are packed at once: 180 KB and less, for an L2 cache of 512 KB and more.
@@ -312,6 +313,7 @@ size_t ScratchBytes(const SimdGemm& gemm) {
   return (RangeProduct::ScratchFloats() + dot) * sizeof(float);
 }
 
+}  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace ergo
 HWY_AFTER_NAMESPACE();
