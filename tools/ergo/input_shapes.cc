@@ -20,14 +20,14 @@ Result<int64_t> ParseDim(std::string_view option, std::string_view text) {
 
 Result<Shape> ParseShape(std::string_view text) {
   std::vector<int64_t> dims;
-  while (!text.empty()) {
+  if (text.empty()) return Shape();
+  while (true) {
     const size_t comma = text.find(',');
     ERGO_ASSIGN_OR_RETURN(const int64_t dim, ParseDim("--shape", text.substr(0, comma)));
     dims.push_back(dim);
-    if (comma == std::string_view::npos) break;
+    if (comma == std::string_view::npos) return Shape::Make(dims);
     text.remove_prefix(comma + 1);
   }
-  return Shape::Make(dims);
 }
 
 std::string PortNames(std::span<const Model::Port> ports) {

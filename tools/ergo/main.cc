@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -15,9 +16,19 @@ namespace {
 
 constexpr const char* kVersion = "ergo 0.1.0";
 
+// Messages may list several things, a line each; what they quote comes from files and servers.
+std::string PrintableLines(std::string_view text) {
+  std::string lines;
+  for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    lines += Printable(text.substr(0, end)) + "\n";
+    text.remove_prefix(end + 1);
+  }
+  return lines + Printable(text);
+}
+
 int Report(const char* name, const Command& command, const Status& status) {
-  std::fprintf(stderr, "ergo %s: %s (%s)\n", name, std::string(status.message()).c_str(),
-               std::string(StatusCodeName(status.code())).c_str());
+  fmt::print(stderr, "ergo {}: {} ({})\n", name, PrintableLines(status.message()),
+             StatusCodeName(status.code()));
   if (command.Json()) {
     PrintJson(
         {{"error", {{"code", StatusCodeName(status.code())}, {"message", status.message()}}}});

@@ -1,8 +1,12 @@
 #include "tools/ergo/test_data.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
+#include <map>
 #include <set>
+#include <string_view>
+#include <system_error>
 
 #include "tools/ergo/limits.h"
 
@@ -23,21 +27,41 @@ Result<std::vector<NamedTensor>> ReadNumbered(const fs::path& folder, const std:
   }
 }
 
+// The folders test_data_set_K, by K; gaps are no end.
+Result<std::map<int, fs::path>> FindSets(const std::string& folder) {
+  constexpr std::string_view kPrefix = "test_data_set_";
+  std::map<int, fs::path> sets;
+  std::error_code error;
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (!name.starts_with(kPrefix)) continue;
+    int number = 0;
+    const char* end = name.data() + name.size();
+    const auto parsed = std::from_chars(name.data() + kPrefix.size(), end, number);
+    if (parsed.ec != std::errc() || parsed.ptr != end || number < 0) continue;
+    sets.emplace(number, entry->path());
+    if (sets.size() > static_cast<size_t>(kMaxTestDataSets)) {
+      return ResourceExhausted("{}: more than {} data sets", folder, kMaxTestDataSets);
+    }
+  }
+  if (error) return NotFound("{}: no test_data_set_0 in it: {}", folder, error.message());
+  if (sets.empty()) return NotFound("{}: there is no folder test_data_set_0", folder);
+  return sets;
+}
+
 }  // namespace
 
 Result<std::vector<TestDataSet>> ReadTestData(const std::string& folder) {
+  ERGO_ASSIGN_OR_RETURN(const auto found, FindSets(folder));
   std::vector<TestDataSet> sets;
-  for (int k = 0; k < kMaxTestDataSets; ++k) {
+  for (const auto& [number, path] : found) {
     TestDataSet set;
-    set.name = "test_data_set_" + std::to_string(k);
-    const fs::path path = fs::path(folder) / set.name;
-    std::error_code error;
-    if (!fs::is_directory(path, error)) break;
+    set.name = path.filename().string();
     ERGO_ASSIGN_OR_RETURN(set.inputs, ReadNumbered(path, "input"));
     ERGO_ASSIGN_OR_RETURN(set.outputs, ReadNumbered(path, "output"));
     sets.push_back(std::move(set));
   }
-  if (sets.empty()) return NotFound("{}: there is no folder test_data_set_0", folder);
   return sets;
 }
 

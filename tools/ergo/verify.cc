@@ -61,6 +61,10 @@ class Verify final : public Command {
     std::vector<TensorView> views;
     for (const Tensor* input : inputs) views.push_back(input->View());
     ERGO_ASSIGN_OR_RETURN(const std::vector<Tensor> actual, runner.Run(views));
+    if (set.outputs.size() > model.Outputs().size()) {
+      return InvalidArgument("there are {} outputs to compare with, the model has {}",
+                             set.outputs.size(), model.Outputs().size());
+    }
     ERGO_ASSIGN_OR_RETURN(const auto expected, MatchToPorts(set.outputs, model.Outputs()));
     for (size_t i = 0; i < actual.size(); ++i) {
       Line line{set.name, model.Outputs()[i].name,

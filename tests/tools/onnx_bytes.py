@@ -1,0 +1,58 @@
+"""ONNX models and TensorProto files as bytes: just enough of protobuf to write small ones."""
+
+import numpy as np
+
+DTYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9}
+
+
+def varint(number):
+    encoded = bytearray()
+    while number >= 0x80:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes(encoded + bytes([number]))
+
+
+def field(number, value):
+    """An integer, or bytes, text or an encoded message."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    encoded = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(encoded)) + encoded
+
+
+def tensor(array, name=""):
+    array = np.asarray(array)
+    dims = b"".join(field(1, dim) for dim in array.shape)
+    raw = array.astype(array.dtype.newbyteorder("<")).tobytes()
+    named = field(8, name) if name else b""
+    return dims + field(2, DTYPES[array.dtype.name]) + named + field(9, raw)
+
+
+def port(name, dtype, shape):
+    """Dimensions are numbers, or names of symbols."""
+    dims = b"".join(field(1, field(1 if isinstance(dim, int) else 2, dim)) for dim in shape)
+    return field(1, name) + field(2, field(1, field(1, DTYPES[dtype]) + field(2, dims)))
+
+
+def node(op, inputs, outputs, name="", domain=""):
+    encoded = b"".join(field(1, i) for i in inputs) + b"".join(field(2, o) for o in outputs)
+    return encoded + field(3, name) + field(4, op) + field(7, domain)
+
+
+def model(nodes, inputs, outputs, constants=(), opset=17, domains=()):
+    graph = b"".join(field(1, n) for n in nodes) + field(2, "g")
+    graph += b"".join(field(5, c) for c in constants)
+    graph += b"".join(field(11, i) for i in inputs) + b"".join(field(12, o) for o in outputs)
+    opsets = field(8, field(1, "") + field(2, opset))
+    opsets += b"".join(field(8, field(1, domain) + field(2, 1)) for domain in domains)
+    return field(1, 8) + opsets + field(7, graph)
+
+
+def binary(op, dtype="float32", shape=("n", 3)):
+    """y = op(a, b), the operands of one shape."""
+    return model(
+        [node(op, ["a", "b"], ["y"], name="only")],
+        [port("a", dtype, shape), port("b", dtype, shape)],
+        [port("y", dtype, shape)],
+    )
