@@ -15,10 +15,15 @@ namespace {
 // Room for headers so small that their multiple would be.
 constexpr int64_t kMinBudgetBytes = 4096;
 
+// The elements in place. The verifier checks where a vector begins and ends, but not that elements
+// of eight bytes are aligned.
 template <typename T>
-std::span<const T> SpanOf(const flatbuffers::Vector<T>* vector) {
-  if (vector == nullptr) return {};
-  return {vector->data(), vector->size()};
+Result<std::span<const T>> SpanOf(const flatbuffers::Vector<T>* vector) {
+  if (vector == nullptr || vector->size() == 0) return std::span<const T>();
+  if (reinterpret_cast<uintptr_t>(vector->Data()) % alignof(T) != 0) {
+    return CorruptData("a list of {} numbers is not aligned", vector->size());
+  }
+  return std::span<const T>(vector->data(), vector->size());
 }
 
 // FlatBuffers' vectors may be absent, which means empty.
@@ -59,6 +64,9 @@ Result<Graph> HeaderReader::Read(bool verify_checksums) {
 Status HeaderReader::CheckWeights(const flatbuffers::Vector<const fb::Weight*>* entries,
                                   bool verify_checksums) {
   const uint32_t count = entries == nullptr ? 0 : entries->size();
+  if (count > 0 && reinterpret_cast<uintptr_t>(entries->Data()) % alignof(fb::Weight) != 0) {
+    return CorruptData("the list of weights is not aligned");
+  }
   places_.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
     const fb::Weight& entry = *entries->Get(i);
@@ -141,7 +149,7 @@ Status HeaderReader::ReadValue(const fb::Value& in, Graph& graph) {
 
 Result<SymbolicShape> HeaderReader::ReadShape(const fb::Value& in) {
   if (!in.rank_known()) return SymbolicShape();
-  const std::span<const int64_t> numbers = SpanOf(in.dims());
+  ERGO_ASSIGN_OR_RETURN(const std::span<const int64_t> numbers, SpanOf(in.dims()));
   if (numbers.size() > static_cast<size_t>(kMaxRank)) {
     return ResourceExhausted("rank {} is above the limit of {}", numbers.size(), kMaxRank);
   }
@@ -165,7 +173,8 @@ Result<Tensor> HeaderReader::ReadTensor(const fb::Tensor* in) {
   if (in == nullptr) return CorruptData("a tensor is missing");
   const auto dtype = static_cast<DType>(in->dtype());
   if (!IsTensorDType(dtype)) return Unsupported("element type {}", in->dtype());
-  ERGO_ASSIGN_OR_RETURN(const Shape shape, Shape::Make(SpanOf(in->dims())));
+  ERGO_ASSIGN_OR_RETURN(const std::span<const int64_t> dims, SpanOf(in->dims()));
+  ERGO_ASSIGN_OR_RETURN(const Shape shape, Shape::Make(dims));
   if (in->weight() >= places_.size()) {
     return CorruptData("weight {} of {}", in->weight(), places_.size());
   }
@@ -250,12 +259,12 @@ Result<Attribute> HeaderReader::ReadAttributeValue(const fb::Attribute& in) {
       return Attribute(std::move(text));
     }
     case fb::AttributeKind_Ints: {
-      const std::span<const int64_t> ints = SpanOf(in.ints());
+      ERGO_ASSIGN_OR_RETURN(const std::span<const int64_t> ints, SpanOf(in.ints()));
       ERGO_RETURN_IF_ERROR(Spend(ints.size_bytes()));
       return Attribute(std::vector<int64_t>(ints.begin(), ints.end()));
     }
     case fb::AttributeKind_Floats: {
-      const std::span<const float> floats = SpanOf(in.floats());
+      ERGO_ASSIGN_OR_RETURN(const std::span<const float> floats, SpanOf(in.floats()));
       ERGO_RETURN_IF_ERROR(Spend(floats.size_bytes()));
       return Attribute(std::vector<float>(floats.begin(), floats.end()));
     }
@@ -276,7 +285,7 @@ Result<Attribute> HeaderReader::ReadAttributeValue(const fb::Attribute& in) {
 
 Status HeaderReader::ReadIds(const flatbuffers::Vector<int32_t>* in, const Graph& graph,
                              int64_t limit, Absent absent, std::vector<ValueId>& out) {
-  const std::span<const int32_t> ids = SpanOf(in);
+  ERGO_ASSIGN_OR_RETURN(const std::span<const int32_t> ids, SpanOf(in));
   if (static_cast<int64_t>(ids.size()) > limit) {
     return ResourceExhausted("a list of {} values is longer than {}", ids.size(), limit);
   }

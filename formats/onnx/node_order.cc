@@ -84,8 +84,7 @@ Result<std::vector<int>> TopologicalOrder(const NodeList& nodes) {
       if (producer != producers.end()) sources[i].push_back(producer->second);
     }
     std::ranges::sort(sources[i]);
-    const auto repeated = std::ranges::unique(sources[i]);
-    sources[i].erase(repeated.begin(), repeated.end());
+    sources[i].erase(std::unique(sources[i].begin(), sources[i].end()), sources[i].end());
     for (const int source : sources[i]) {
       users[static_cast<size_t>(source)].push_back(static_cast<int>(i));
     }
