@@ -15,6 +15,8 @@ constexpr CommandInfo kCommands[] = {
     {"verify", "Compare a model's outputs with recorded ones",
      "  ergo verify resnet.onnx --data resnet/    (holds test_data_set_0/input_0.pb ...)",
      MakeVerify},
+    {"conformance", "Run a folder of cases in the layout of the ONNX backend tests",
+     "  ergo conformance onnx/backend/test/data/node --ergo", MakeConformance},
     {"run", "Run a model once on arrays from files, or on random ones",
      "  ergo run digits.ergo --input image=seven.npy --output-dir out/\n"
      "  ergo run digits.ergo --random 1 --trace trace.json",

@@ -59,6 +59,7 @@ std::span<const CommandInfo> AllCommands();
 std::unique_ptr<Command> MakeConvert();
 std::unique_ptr<Command> MakeInspect();
 std::unique_ptr<Command> MakeVerify();
+std::unique_ptr<Command> MakeConformance();
 std::unique_ptr<Command> MakeRun();
 std::unique_ptr<Command> MakeBench();
 std::unique_ptr<Command> MakeServe();
