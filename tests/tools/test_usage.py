@@ -6,8 +6,7 @@ import unittest
 
 from command_line import BINARY, FAILED, MODEL, USAGE, CommandTest, environment
 
-COMMANDS = ["convert", "inspect", "verify", "run", "bench", "serve", "query", "load"]
-REPORTING = COMMANDS
+COMMANDS = ["convert", "inspect", "verify", "run", "bench", "serve", "query", "load", "conformance"]
 
 
 class UsageTest(CommandTest):
