@@ -8,9 +8,10 @@
 
 #include <array>
 #include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
+
+#include "server/observe/log_linear.h"
 
 namespace ergo {
 
@@ -36,23 +37,12 @@ class Gauge {
 
 class Histogram {
  public:
-  static constexpr int kSubBucketBits = 4;
-  static constexpr size_t kBuckets = (64 - kSubBucketBits + 1) << kSubBucketBits;
+  using Buckets = LogLinear<4>;
+  static constexpr size_t kBuckets = Buckets::kBuckets;
 
-  static constexpr size_t BucketOf(uint64_t value) {
-    constexpr uint64_t kLinear = 1u << kSubBucketBits;
-    if (value < kLinear) return value;
-    const int shift = static_cast<int>(std::bit_width(value)) - 1 - kSubBucketBits;
-    return (static_cast<size_t>(shift) << kSubBucketBits) + (value >> shift);
-  }
+  static constexpr size_t BucketOf(uint64_t value) { return Buckets::BucketOf(value); }
   // The largest value that falls into the bucket.
-  static constexpr uint64_t UpperBound(size_t bucket) {
-    constexpr size_t kLinear = size_t{1} << kSubBucketBits;
-    if (bucket < 2 * kLinear) return bucket;
-    const size_t shift = (bucket >> kSubBucketBits) - 1;
-    const uint64_t mantissa = (bucket & (kLinear - 1)) + kLinear;
-    return ((mantissa + 1) << shift) - 1;  // the last wraps to the largest number, as it should
-  }
+  static constexpr uint64_t UpperBound(size_t bucket) { return Buckets::UpperBound(bucket); }
 
   void Record(uint64_t value) {
     counts_[BucketOf(value)].Add(1);
