@@ -18,7 +18,7 @@
 // Arithmetic: f32 and f64 accumulate in the dtype (the reference in f64), f16 and bf16 in f32 and
 // round once, after the epilogue. The order of the sum differs from variant to variant, so that
 // variants agree within ConvErrorBound only; one variant on one SIMD target gives the same bits
-// whatever the number of workers. An accumulator starts with bias and residual.
+// whatever the number of workers.
 #ifndef ERGO_KERNELS_CONV_CONV_H_
 #define ERGO_KERNELS_CONV_CONV_H_
 
