@@ -9,6 +9,8 @@
 #include <numeric>
 #include <optional>
 
+#include "kernels/base/onednn.h"
+
 namespace ergo::micro {
 namespace {
 

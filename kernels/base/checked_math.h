@@ -3,6 +3,8 @@
 #define ERGO_KERNELS_BASE_CHECKED_MATH_H_
 
 #include <concepts>
+#include <initializer_list>
+#include <limits>
 #include <optional>
 
 namespace ergo {
@@ -20,6 +22,19 @@ template <std::integral T>
   T out{};
   if (__builtin_mul_overflow(a, b, &out)) return std::nullopt;
   return out;
+}
+
+// The product of factors >= 0, or the largest T where that does not fit. For figures that are
+// shown, not for sizes.
+template <std::integral T>
+[[nodiscard]] constexpr T SaturatingProduct(std::initializer_list<T> factors) {
+  T product = 1;
+  bool fits = true;
+  for (const T factor : factors) {
+    if (factor == 0) return 0;
+    fits = fits && !__builtin_mul_overflow(product, factor, &product);
+  }
+  return fits ? product : std::numeric_limits<T>::max();
 }
 
 // Smallest multiple of `multiple` (> 0) that is >= value (>= 0); the caller knows it fits.

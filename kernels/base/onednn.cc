@@ -4,6 +4,7 @@
 extern "C" {
 void omp_set_num_threads(int threads);
 int omp_get_max_threads();
+int omp_pause_resource_all(int kind);
 }
 
 namespace ergo {
@@ -19,6 +20,11 @@ OneDnnThreads::OneDnnThreads(int workers) : before_(omp_get_max_threads()) {
 
 OneDnnThreads::~OneDnnThreads() {
   omp_set_num_threads(before_);
+}
+
+void EndOneDnnThreads() {
+  constexpr int kHard = 2;  // omp_pause_hard of OpenMP 5.0
+  omp_pause_resource_all(kHard);
 }
 
 bool AppendActivation(const ActivationSpec& activation, dnnl::post_ops& operations) {

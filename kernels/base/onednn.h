@@ -28,6 +28,10 @@ class OneDnnThreads {
   int before_;
 };
 
+// Ends the threads that OpenMP keeps for this one: for a while after work they spin, and take the
+// processors from whoever is measured next.
+void EndOneDnnThreads();
+
 // The kernel that `make` returns. What oneDNN throws meanwhile is Unsupported: it could not be told
 // apart from a shape that it does not take.
 template <typename Make>

@@ -48,10 +48,31 @@ Taps Window::TapsWithin(size_t axis, int64_t o, int64_t margin_begin, int64_t ma
   const int64_t dilation = dilations[axis];
   const int64_t low = -margin_begin - start;           // first position wanted, relative to tap 0
   const int64_t high = in[axis] + margin_end - start;  // one past the last
+  // Kernels ask once a row: most of them need no division.
+  const auto steps = [dilation](int64_t positions) {
+    return dilation == 1 ? positions : CeilDiv(positions, dilation);
+  };
   Taps taps;
-  taps.end = high <= 0 ? 0 : std::min(kernel[axis], CeilDiv(high, dilation));
-  taps.begin = low <= 0 ? 0 : std::min(taps.end, CeilDiv(low, dilation));
+  taps.end = high <= 0 ? 0 : std::min(kernel[axis], steps(high));
+  taps.begin = low <= 0 ? 0 : std::min(taps.end, steps(low));
   return taps;
+}
+
+int64_t Window::TapsInside(size_t axis) const {
+  int64_t pairs = 0;
+  // The shorter of the two loops: either size may be whatever an attribute says.
+  if (out[axis] < kernel[axis]) {
+    for (int64_t o = 0; o < out[axis]; ++o) pairs += TapsWithin(axis, o).Count();
+    return pairs;
+  }
+  for (int64_t k = 0; k < kernel[axis]; ++k) {
+    // Outputs o with 0 <= o * stride + shift < in.
+    const int64_t shift = k * dilations[axis] - pads_begin[axis];
+    const int64_t begin = shift >= 0 ? 0 : CeilDiv(-shift, strides[axis]);
+    const int64_t end = shift >= in[axis] ? 0 : CeilDiv(in[axis] - shift, strides[axis]);
+    pairs += std::max<int64_t>(0, std::min(end, out[axis]) - begin);
+  }
+  return pairs;
 }
 
 int64_t Window::FittingOut(size_t axis) const {

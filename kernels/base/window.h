@@ -46,6 +46,10 @@ struct Window {
   // in the input. Empty taps have begin == end.
   Taps TapsWithin(size_t axis, int64_t o, int64_t margin_begin = 0, int64_t margin_end = 0) const;
 
+  // How many pairs of an output position and a tap of it lie in the input: the work there is on
+  // this axis, padding left out.
+  int64_t TapsInside(size_t axis) const;
+
   // The largest `out` whose windows end within the padded input: floor((in + pads - extent) /
   // stride) + 1, or 0 where not even one fits.
   int64_t FittingOut(size_t axis) const;

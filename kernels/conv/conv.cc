@@ -75,7 +75,11 @@ Status CheckConv(const ConvProblem& problem) {
 KernelCost CostOf(const ConvProblem& problem) {
   const int64_t out = problem.OutputElements();
   KernelCost cost;
-  cost.flops = 2 * out * problem.Depth();
+  const Window& window = problem.window;
+  // What is padding need not be multiplied.
+  cost.flops = SaturatingProduct<int64_t>({2, problem.batch, problem.out_channels,
+                                           problem.GroupInChannels(), window.TapsInside(0),
+                                           window.TapsInside(1), window.TapsInside(2)});
   cost.bytes_read = DTypeBytes(problem.dtype, problem.InputElements()) +
                     DTypeBytes(problem.dtype, problem.WeightElements()) +
                     DTypeBytes(problem.dtype, problem.has_bias ? problem.out_channels : 0) +

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/base/parallel_ranges.h"
 #include "kernels/base/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -288,8 +287,10 @@ void RunStep(const PatchPlan& plan, const PatchTask& task, const float* weights,
   const float* const residual = call.residual;
   float* const y = call.y;
   float* const partial = call.partial;
-  for (int64_t v = 0; v < vectors; v += plan.tile.vectors) {
-    const int64_t count = std::min(plan.tile.vectors, vectors - v);
+  int64_t tiles = CeilDiv(vectors, plan.tile.vectors);
+  for (int64_t v = 0, count = 0; v < vectors; v += count, --tiles) {
+    // As even as can be: tiles of a single vector wait for their own sums.
+    count = CeilDiv(vectors - v, tiles);
     call.vectors = block.vectors.data() + v;
     call.runs = AreRuns(block, v, count);
     call.weights = weights;
@@ -457,13 +458,11 @@ class PatchKernel final : public Kernel {
     }
     const int64_t worker_elements = plan_.ScratchElements();
     const int64_t tasks = plan_.TaskCount();
-    const int64_t task_products = p.OutputElements() * p.Depth() / std::max<int64_t>(tasks, 1);
-    // Tiny tasks, as those of depthwise convolutions are, are handed out several at a time.
-    constexpr int64_t kGrainProducts = 200'000;
-    const int64_t grain =
-        std::max<int64_t>(1, kGrainProducts / std::max<int64_t>(task_products, 1));
-    ParallelRanges(args.parallel, tasks, grain, [&](int64_t begin, int64_t end, int worker) {
-      run_(plan_, operands, begin, end, scratch + worker * worker_elements);
+    const int64_t chunk = TasksAtOnce(tasks, args.parallel.Workers());
+    args.parallel.Run(CeilDiv(tasks, chunk), [&](int64_t index, int worker) {
+      const int64_t begin = index * chunk;
+      run_(plan_, operands, begin, std::min(begin + chunk, tasks),
+           scratch + worker * worker_elements);
     });
   }
 
@@ -472,6 +471,17 @@ class PatchKernel final : public Kernel {
   int64_t RunPackedElements() const {
     return packed_ == nullptr ? RoundUp<int64_t>(plan_.problem.WeightElements(), kTensorAlignment)
                               : 0;
+  }
+
+  // Tiny tasks, as those of depthwise convolutions are, are handed out several at a time; all at
+  // once to a single worker.
+  int64_t TasksAtOnce(int64_t tasks, int workers) const {
+    if (workers == 1) return std::max<int64_t>(tasks, 1);
+    constexpr int64_t kLeastProducts = 200'000, kChunksPerWorker = 16;
+    const int64_t products = plan_.problem.OutputElements() * plan_.problem.Depth();
+    const int64_t chunks =
+        std::clamp<int64_t>(products / kLeastProducts, 1, kChunksPerWorker * workers);
+    return std::max<int64_t>(1, tasks / chunks);
   }
 
   void PackNow(const KernelArgs& args, float* packed) const {

@@ -103,6 +103,8 @@ void ChooseColumns(PatchPlan& plan, const PatchOptions& options) {
   }
   plan.column_blocks = CeilDiv(width, plan.block_columns);
   plan.pitch = plan.block_columns + Reach(plan.problem.window, 2);
+  // Without a second row to span, a pitch of whole vectors costs nothing and aligns all channels.
+  if (plan.problem.window.out[1] == 1) plan.pitch = RoundUp(plan.pitch, plan.tile.lanes);
 }
 
 // Fewer output channels a task where there are too few tasks to keep the workers busy.
@@ -113,7 +115,7 @@ void ChooseTaskChannels(PatchPlan& plan, const PatchOptions& options) {
   if (options.max_workers > 1) {
     const int64_t others =
         p.batch * p.groups * p.window.out[0] * plan.row_blocks * plan.column_blocks;
-    const int64_t wanted = CeilDiv<int64_t>(4 * options.max_workers, std::max<int64_t>(others, 1));
+    const int64_t wanted = CeilDiv<int64_t>(8 * options.max_workers, std::max<int64_t>(others, 1));
     // Each task copies the patches anew, which must stay cheap beside its products.
     constexpr int64_t kLeast = 32;
     blocks = std::max(blocks, std::min(wanted, channels / kLeast));

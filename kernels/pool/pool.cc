@@ -59,7 +59,10 @@ KernelCost CostOf(const PoolProblem& problem) {
   const int64_t in = problem.planes * problem.window.InElements();
   const int64_t out = problem.planes * problem.window.OutElements();
   KernelCost cost;
-  cost.flops = out * problem.window.KernelElements() * (problem.kind == PoolKind::kLp ? 2 : 1);
+  const Window& window = problem.window;
+  cost.flops = SaturatingProduct<int64_t>({problem.planes, problem.kind == PoolKind::kLp ? 2 : 1,
+                                           window.TapsInside(0), window.TapsInside(1),
+                                           window.TapsInside(2)});
   cost.bytes_read = DTypeBytes(problem.dtype, in);
   cost.bytes_written =
       DTypeBytes(problem.dtype, out) + (problem.has_indices ? DTypeBytes(DType::kI64, out) : 0);

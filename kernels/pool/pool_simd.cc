@@ -20,7 +20,10 @@
 namespace ergo {
 
 // Outputs of a row that are computed together: their buffer is a part of the L1 cache.
-constexpr int64_t kPoolChunk = 1024;
+constexpr int64_t kPoolChunk = 512;
+// Output rows between writing what they combine and reading it again at other alignments, which has
+// to wait until the writes have reached the cache.
+constexpr int64_t kPoolBatch = 4;
 // Rows combined in one go.
 constexpr size_t kPoolRows = 8;
 
@@ -178,32 +181,66 @@ float RowCount(const PoolProblem& problem, int64_t od, int64_t oh) {
                             window.TapsWithin(1, oh, begin[1], end[1]).Count());
 }
 
+// Which row of the output a number among all rows of all planes is.
+struct OutputRow {
+  int64_t plane, depth, height;
+
+  OutputRow(const Window& window, int64_t row)
+      : plane(row / window.out[1] / window.out[0]),
+        depth(row / window.out[1] % window.out[0]),
+        height(row % window.out[1]) {}
+  void Next(const Window& window) {
+    if (++height < window.out[1]) return;
+    height = 0;
+    if (++depth < window.out[0]) return;
+    depth = 0;
+    ++plane;
+  }
+};
+
+// Output rows [row, row + count) from `begin` to `end` of the width.
+template <class Op>
+void PoolBatch(const PoolProblem& problem, const float* column_counts, const PoolRange& range,
+               const PhaseLayout& layout, int64_t begin, int64_t end, int64_t row, int64_t count) {
+  const Window& window = problem.window;
+  float* combined = range.scratch + kPoolBatch * layout.Elements();
+  bool empty[kPoolBatch] = {};
+  float row_counts[kPoolBatch] = {};
+  OutputRow at(window, row);
+  for (int64_t i = 0; i < count; ++i, at.Next(window)) {
+    const float* rows =
+        CombineWindowRows<Op>(window, range.x + at.plane * window.InElements(), at.depth, at.height,
+                              layout.first, layout.UsedIn(), combined);
+    empty[i] = rows == nullptr;
+    if (empty[i]) continue;
+    SplitRow(layout, rows, range.scratch + i * layout.Elements());
+    if (column_counts != nullptr) row_counts[i] = RowCount(problem, at.depth, at.height);
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    float* y = range.y + (row + i) * window.out[2] + begin;
+    if (empty[i]) {
+      std::fill_n(y, end - begin, Op::kIdentity);
+      continue;
+    }
+    const Divisor divisor{column_counts == nullptr ? nullptr : column_counts + begin,
+                          row_counts[i]};
+    CombineColumns<Op>(layout, window.kernel[2], range.scratch + i * layout.Elements(), end - begin,
+                       divisor, y);
+  }
+}
+
 template <class Op>
 void PoolRangeOf(const PoolProblem& problem, const float* column_counts, const PoolRange& range) {
   const D d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const Window& window = problem.window;
-  const int64_t out_rows = window.out[0] * window.out[1], width = window.out[2];
+  const int64_t width = problem.window.out[2];
   for (int64_t begin = 0; begin < width; begin += kPoolChunk) {
     const int64_t end = std::min(begin + kPoolChunk, width);
-    const PhaseLayout layout = PhaseLayout::ForOutputs(window, begin, end, lanes);
-    float* split = range.scratch;
-    float* combined = split + layout.Elements();
-    std::fill_n(split, layout.Elements(), Op::kIdentity);
-    for (int64_t r = range.begin; r < range.end; ++r) {
-      const int64_t plane = r / out_rows, row = r % out_rows;
-      const int64_t od = row / window.out[1], oh = row % window.out[1];
-      float* y = range.y + r * width + begin;
-      const float* rows = CombineWindowRows<Op>(window, range.x + plane * window.InElements(), od,
-                                                oh, layout.first, layout.UsedIn(), combined);
-      if (rows == nullptr) {
-        std::fill_n(y, end - begin, Op::kIdentity);
-        continue;
-      }
-      SplitRow(layout, rows, split);
-      Divisor divisor{nullptr, 1};
-      if (column_counts != nullptr) divisor = {column_counts + begin, RowCount(problem, od, oh)};
-      CombineColumns<Op>(layout, window.kernel[2], split, end - begin, divisor, y);
+    const PhaseLayout layout = PhaseLayout::ForOutputs(problem.window, begin, end, lanes);
+    std::fill_n(range.scratch, kPoolBatch * layout.Elements(), Op::kIdentity);
+    for (int64_t row = range.begin; row < range.end; row += kPoolBatch) {
+      const int64_t count = std::min(kPoolBatch, range.end - row);
+      PoolBatch<Op>(problem, column_counts, range, layout, begin, end, row, count);
     }
   }
 }
@@ -296,7 +333,8 @@ class PoolSimd final : public Kernel {
     // The first chunk has the most padding, and none is longer.
     const PhaseLayout layout = PhaseLayout::ForOutputs(window, 0, chunk, lanes);
     const int64_t combined = std::min(window.in[2], layout.Elements());
-    scratch_elements_ = RoundUp<int64_t>(layout.Elements() + combined, kTensorAlignment);
+    scratch_elements_ =
+        RoundUp<int64_t>(kPoolBatch * layout.Elements() + combined, kTensorAlignment);
     if (problem.kind == PoolKind::kAverage) CountColumns();
   }
 

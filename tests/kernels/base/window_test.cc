@@ -25,6 +25,12 @@ TEST(WindowTest, TapsAreThoseInsideTheMargins) {
   for (int round = 0; round < 2000; ++round) {
     Window window = testing::RandomWindow(random);
     const size_t axis = 2;
+    int64_t inside = 0;
+    for (int64_t o = 0; o < window.out[axis]; ++o) {
+      const Taps taps = TapsByCounting(window, axis, o, 0, window.in[axis]);
+      if (taps.begin >= 0) inside += taps.Count();
+    }
+    ASSERT_EQ(window.TapsInside(axis), inside) << window.ToString();
     const int64_t before = testing::Draw(random, 0, 3), after = testing::Draw(random, 0, 3);
     for (int64_t o = 0; o < window.out[axis] + 2; ++o) {
       const Taps expected = TapsByCounting(window, axis, o, -before, window.in[axis] + after);
