@@ -39,8 +39,14 @@ class Upgrader {
 
  private:
   Status Upgrade(Node& node) {
-    if (IsLegacyBinary(node)) return UpgradeBinary(node);
-    if (node.Is("PRelu")) return UpgradePRelu(node);
+    const bool binary = IsLegacyBinary(node);
+    if (binary || node.Is("PRelu")) {
+      // No schema has seen the node yet.
+      if (node.Input(0) == kNoValue || node.Input(1) == kNoValue) {
+        return InvalidArgument("two inputs are needed");
+      }
+      return binary ? UpgradeBinary(node) : UpgradePRelu(node);
+    }
     if (node.Is("Gemm")) {
       node.attributes.erase("broadcast");
     } else if (node.Is("BatchNormalization")) {

@@ -57,6 +57,23 @@ TEST(UpgradeTest, RefusesAnAxisThatDoesNotFit) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("Add 'n'"));
 }
 
+TEST(UpgradeTest, RefusesAMissingOperand) {
+  for (const char* op : {"Add", "PRelu"}) {
+    for (const bool named : {false, true}) {
+      Graph graph = Legacy(op, {2, 3}, {3}, {{"broadcast", int64_t{1}}, {"axis", int64_t{1}}});
+      std::vector<ValueId>& inputs = graph.Nodes()[0].inputs;
+      if (named) {
+        inputs[0] = kNoValue;
+      } else {
+        inputs.resize(1);
+      }
+      const Status status = UpgradeLegacyOperators(graph);
+      EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+      EXPECT_THAT(std::string(status.message()), HasSubstr("two inputs"));
+    }
+  }
+}
+
 TEST(UpgradeTest, LeavesModernGraphsAlone) {
   Graph graph = Legacy("Add", {2, 3}, {3}, {});
   graph.GetNode(0).opset = 13;
