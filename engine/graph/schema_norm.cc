@@ -18,7 +18,8 @@ Status InferSoftmax(InferContext& context) {
   return InferSame(context);
 }
 
-// Outputs behind the first are statistics for training, one number a channel.
+// Outputs behind the first are statistics of training, one number a channel: the running mean and
+// variance, and before opset 14 those of the batch.
 Status InferBatchNorm(InferContext& context) {
   ERGO_RETURN_IF_ERROR(InferSame(context));
   for (size_t i = 1; i < context.OutputCount(); ++i) {
@@ -47,6 +48,7 @@ Status InferRmsNorm(InferContext& context) {
 
 constexpr OpSchema kSchemas[] = {
     {"", "BatchNormalization", 7, 5, 5, 1, 5, InferBatchNorm},
+    {"", "BatchNormalization", 14, 5, 5, 1, 3, InferBatchNorm},
     {"", "GroupNormalization", 18, 3, 3, 1, 1, InferSame},
     {"", "Hardmax", 1, 1, 1, 1, 1, InferSoftmax},
     {"", "InstanceNormalization", 1, 3, 3, 1, 1, InferSame},

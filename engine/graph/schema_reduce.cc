@@ -1,4 +1,4 @@
-// Reductions, ArgMax and ArgMin, CumSum.
+// Reductions, ArgMax and ArgMin, CumSum, CumProd.
 #include "engine/graph/op_schema.h"
 
 namespace ergo {
@@ -59,7 +59,7 @@ Status InferArgReduce(InferContext& context) {
   return context.SetOutput(0, DType::kI64, shape);
 }
 
-Status InferCumSum(InferContext& context) {
+Status InferCumulative(InferContext& context) {
   return context.SetOutput(0, context.InputType(0), context.InputShape(0));
 }
 
@@ -74,7 +74,8 @@ constexpr OpSchema AxesInput(std::string_view op, int since) {
 constexpr OpSchema kSchemas[] = {
     {"", "ArgMax", 1, 1, 1, 1, 1, InferArgReduce},
     {"", "ArgMin", 1, 1, 1, 1, 1, InferArgReduce},
-    {"", "CumSum", 11, 2, 2, 1, 1, InferCumSum},
+    {"", "CumProd", 26, 2, 2, 1, 1, InferCumulative},
+    {"", "CumSum", 11, 2, 2, 1, 1, InferCumulative},
     AxesAttribute("ReduceL1"),
     AxesAttribute("ReduceL2"),
     AxesAttribute("ReduceLogSum"),

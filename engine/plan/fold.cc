@@ -8,6 +8,7 @@
 #include "engine/graph/limits.h"
 #include "engine/graph/op_schema.h"
 #include "engine/plan/evaluate.h"
+#include "engine/plan/random_seed.h"
 
 namespace ergo {
 namespace {
@@ -100,11 +101,8 @@ class Folder {
   }
 
   bool AllConstant(const Node& node) const {
-    // Random generators have no inputs and must not be frozen into one draw.
-    if (!node.subgraphs.empty() || node.op.starts_with("Random") || node.op == "Multinomial" ||
-        node.op == "Bernoulli") {
-      return false;
-    }
+    // What draws random numbers must not be frozen into one draw.
+    if (!node.subgraphs.empty() || IsRandom(node)) return false;
     return std::ranges::all_of(
         node.inputs, [&](ValueId id) { return id == kNoValue || graph_.Constant(id) != nullptr; });
   }

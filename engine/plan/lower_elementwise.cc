@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "engine/plan/lowering.h"
+#include "engine/plan/random_seed.h"
 #include "engine/plan/scalar_constant.h"
 #include "kernels/elementwise/elementwise.h"
+#include "kernels/random/random.h"
 
 namespace ergo {
 namespace {
@@ -288,13 +290,51 @@ Status EmitTrueMask(LowerContext& context) {
                       {mask}, {Out(1)});
 }
 
-Status LowerDropout(LowerContext& context) {
-  if (context.HasInput(2)) {
-    const Tensor* training = context.InputConstant(2);
-    if (training == nullptr || *static_cast<const uint8_t*>(training->Data()) != 0) {
-      return Unsupported("training_mode is not known to be false");
-    }
+// Each element is kept, times 1 / (1 - ratio), where a uniform draw is at least `ratio`; else 0.
+Status EmitRandomDrops(LowerContext& context, float ratio) {
+  const DType dtype = context.InputType(0);
+  const Shape& shape = context.InputShape(0);
+  const RandomProblem uniform{.kind = RandomProblem::Kind::kUniform,
+                              .dtype = DType::kF32,
+                              .elements = shape.Elements(),
+                              .seed = SeedOf(context.GetNode())};
+  const Operand draws = context.Temporary(DType::kF32, shape);
+  ERGO_RETURN_IF_ERROR(context.Emit(RandomVariants(), uniform, {}, {draws}));
+  const Operand mask = context.HasOutput(1) ? Out(1) : context.Temporary(DType::kBool, shape);
+  ERGO_RETURN_IF_ERROR(context.Emit(
+      BinaryVariants(),
+      BinaryProblem{BinaryOp::kGreaterOrEqual, DType::kF32, DType::kF32, shape, Shape()},
+      {draws, context.Constant(ScalarConstant(DType::kF32, ratio))}, {mask}));
+  const double scale = ratio < 1 ? 1 / (1 - static_cast<double>(ratio)) : 0;
+  const Operand scaled = context.Temporary(dtype, shape);
+  ERGO_RETURN_IF_ERROR(
+      context.Emit(BinaryVariants(), BinaryProblem{BinaryOp::kMul, dtype, dtype, shape, Shape()},
+                   {In(0), context.Constant(ScalarConstant(dtype, scale))}, {scaled}));
+  return context.Emit(WhereVariants(), WhereProblem{dtype, shape, shape, Shape()},
+                      {mask, scaled, context.Constant(ScalarConstant(dtype, 0))}, {Out(0)});
+}
+
+// The ratio when the node is known to train, 0 when it is known not to.
+Result<float> DropRatio(const LowerContext& context) {
+  if (!context.HasInput(2)) return 0.0f;
+  const Tensor* training = context.InputConstant(2);
+  if (training == nullptr) return Unsupported("training_mode is not known before the run");
+  if (*static_cast<const uint8_t*>(training->Data()) == 0) return 0.0f;
+  if (!context.HasInput(1)) return 0.5f;
+  const Tensor* given = context.InputConstant(1);
+  if (given == nullptr) return Unsupported("the ratio is not known before the run");
+  const bool wide = given->Type() == DType::kF64 && given->Elements() == 1;
+  const std::optional<float> ratio =
+      wide ? static_cast<float>(given->Span<double>()[0]) : ScalarAsFloat(given);
+  if (!ratio || !(*ratio >= 0 && *ratio <= 1)) {
+    return InvalidArgument("the ratio is not a number from 0 to 1");
   }
+  return *ratio;
+}
+
+Status LowerDropout(LowerContext& context) {
+  ERGO_ASSIGN_OR_RETURN(const float ratio, DropRatio(context));
+  if (ratio > 0) return EmitRandomDrops(context, ratio);
   context.Alias(0, 0);
   return context.HasOutput(1) ? EmitTrueMask(context) : Status();
 }

@@ -40,23 +40,113 @@ Status CheckParameter(const LowerContext& context, int input, int64_t elements) 
                          context.InputShape(input).ToString(), elements);
 }
 
+BatchNormProblem BatchNormOf(const LowerContext& context, const ChannelView& x, DType statistics) {
+  return {context.InputType(0),
+          x.batch,
+          x.channels,
+          x.spatial,
+          context.GetNode().FloatAttr("epsilon", 1e-5f),
+          context.InputType(1),
+          statistics};
+}
+
+Status EmitBinary(LowerContext& context, BinaryOp op, DType dtype, Operand a, const Shape& a_shape,
+                  Operand b, const Shape& b_shape, Operand out) {
+  return context.Emit(BinaryVariants(), BinaryProblem{op, dtype, dtype, a_shape, b_shape}, {a, b},
+                      {out});
+}
+
+// BatchNormalization that trains: x is normalized by its own mean and (population) variance, and
+// the running ones move towards them: running = given * momentum + batch * (1 - momentum). The
+// statistics are computed in float, or in double where an operand is of it.
+class BatchNormTraining {
+ public:
+  BatchNormTraining(LowerContext& context, const ChannelView& x) : context_(context), x_(x) {
+    const bool wide = context.InputType(0) == DType::kF64 || context.InputType(3) == DType::kF64;
+    dtype_ = wide ? DType::kF64 : DType::kF32;
+  }
+
+  Status Emit() {
+    const Shape view{x_.batch, x_.channels, x_.spatial};
+    const Shape one{1, x_.channels, 1};
+    const Operand mean = Statistic(3), deviations = context_.Temporary(dtype_, view);
+    const Operand squares = context_.Temporary(dtype_, view), variance = Statistic(4);
+    const ReduceProblem reduce{ReduceOp::kMean, dtype_, view, 0b101};
+    ERGO_ASSIGN_OR_RETURN(const Operand x, Cast(In(0), context_.InputType(0), view));
+    ERGO_RETURN_IF_ERROR(context_.Emit(ReduceVariants(), reduce, {x}, {mean}));
+    ERGO_RETURN_IF_ERROR(
+        EmitBinary(context_, BinaryOp::kSub, dtype_, x, view, mean, one, deviations));
+    ERGO_RETURN_IF_ERROR(
+        EmitBinary(context_, BinaryOp::kMul, dtype_, deviations, view, deviations, view, squares));
+    ERGO_RETURN_IF_ERROR(context_.Emit(ReduceVariants(), reduce, {squares}, {variance}));
+    ERGO_RETURN_IF_ERROR(context_.Emit(BatchNormVariants(), BatchNormOf(context_, x_, dtype_),
+                                       {In(0), In(1), In(2), mean, variance}, {Out(0)}));
+    ERGO_RETURN_IF_ERROR(EmitRunning(3, mean, 1));
+    ERGO_RETURN_IF_ERROR(EmitRunning(4, variance, 2));
+    ERGO_RETURN_IF_ERROR(CastToOutput(mean, 3));
+    return CastToOutput(variance, 4);
+  }
+
+ private:
+  bool OutputOfOtherType(int output) const {
+    return context_.HasOutput(output) && context_.OutputType(output) != dtype_;
+  }
+
+  // The output itself where it is wanted and of the type computed in.
+  Operand Statistic(int output) {
+    if (context_.HasOutput(output) && !OutputOfOtherType(output)) return Out(output);
+    return context_.Temporary(dtype_, Shape{x_.channels});
+  }
+
+  Result<Operand> Cast(Operand from, DType dtype, const Shape& shape) {
+    if (dtype == dtype_) return from;
+    const Operand cast = context_.Temporary(dtype_, shape);
+    ERGO_RETURN_IF_ERROR(
+        context_.Emit(CastVariants(), CastProblem{dtype, dtype_, shape}, {from}, {cast}));
+    return cast;
+  }
+
+  Status EmitRunning(int input, Operand batch, int output) {
+    if (!context_.HasOutput(output)) return {};
+    const Shape shape{x_.channels};
+    const double momentum = context_.GetNode().FloatAttr("momentum", 0.9f);
+    const Operand kept = context_.Temporary(dtype_, shape);
+    const Operand added = context_.Temporary(dtype_, shape), sum = Statistic(output);
+    ERGO_ASSIGN_OR_RETURN(const Operand given, Cast(In(input), context_.InputType(input), shape));
+    ERGO_RETURN_IF_ERROR(EmitBinary(context_, BinaryOp::kMul, dtype_, given, shape,
+                                    context_.Constant(ScalarConstant(dtype_, momentum)), Shape(),
+                                    kept));
+    ERGO_RETURN_IF_ERROR(EmitBinary(context_, BinaryOp::kMul, dtype_, batch, shape,
+                                    context_.Constant(ScalarConstant(dtype_, 1 - momentum)),
+                                    Shape(), added));
+    ERGO_RETURN_IF_ERROR(
+        EmitBinary(context_, BinaryOp::kAdd, dtype_, kept, shape, added, shape, sum));
+    return CastToOutput(sum, output);
+  }
+
+  Status CastToOutput(Operand statistic, int output) {
+    if (!OutputOfOtherType(output)) return {};
+    const CastProblem cast{dtype_, context_.OutputType(output), Shape{x_.channels}};
+    return context_.Emit(CastVariants(), cast, {statistic}, {Out(output)});
+  }
+
+  LowerContext& context_;
+  ChannelView x_;
+  DType dtype_;
+};
+
 Status LowerBatchNorm(LowerContext& context) {
   const Node& node = context.GetNode();
-  if (node.IntAttr("training_mode", 0) != 0) return Unsupported("training_mode");
   if (node.IntAttr("spatial", 1) == 0) return Unsupported("statistics for each element");
-  for (int i = 1; i < static_cast<int>(node.outputs.size()); ++i) {
-    if (context.HasOutput(i)) return Unsupported("output {} is a statistic for training", i);
-  }
   ERGO_ASSIGN_OR_RETURN(const ChannelView x, ViewChannels(context.InputShape(0)));
   for (int i = 1; i <= 4; ++i) ERGO_RETURN_IF_ERROR(CheckParameter(context, i, x.channels));
-  const BatchNormProblem problem{context.InputType(0),
-                                 x.batch,
-                                 x.channels,
-                                 x.spatial,
-                                 node.FloatAttr("epsilon", 1e-5f),
-                                 context.InputType(1),
-                                 context.InputType(3)};
-  return context.Emit(BatchNormVariants(), problem, {In(0), In(1), In(2), In(3), In(4)}, {Out(0)});
+  // Before opset 14 a node that is asked for statistics trains.
+  const bool trains =
+      node.opset < 14 ? node.outputs.size() > 1 : node.IntAttr("training_mode", 0) != 0;
+  if (trains) return BatchNormTraining(context, x).Emit();
+  if (node.outputs.size() > 1) return InvalidArgument("statistics without training_mode");
+  return context.Emit(BatchNormVariants(), BatchNormOf(context, x, context.InputType(3)),
+                      {In(0), In(1), In(2), In(3), In(4)}, {Out(0)});
 }
 
 Status EmitGroupNorm(LowerContext& context, const ChannelView& x, int64_t groups) {
@@ -90,12 +180,6 @@ Status LowerInstanceNorm(LowerContext& context) {
 Status LowerGroupNorm(LowerContext& context) {
   ERGO_ASSIGN_OR_RETURN(const ChannelView x, ViewChannels(context.InputShape(0)));
   return EmitGroupNorm(context, x, context.GetNode().IntAttr("num_groups", 0));
-}
-
-Status EmitBinary(LowerContext& context, BinaryOp op, DType dtype, Operand a, const Shape& a_shape,
-                  Operand b, const Shape& b_shape, Operand out) {
-  return context.Emit(BinaryVariants(), BinaryProblem{op, dtype, dtype, a_shape, b_shape}, {a, b},
-                      {out});
 }
 
 // y = normalized * scale (+ bias) in steps of their own, for parameters that the kernel does not

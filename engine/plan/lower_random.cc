@@ -1,21 +1,10 @@
-#include <bit>
-#include <string>
-
 #include "engine/plan/lowering.h"
+#include "engine/plan/random_seed.h"
 #include "kernels/linalg/linalg.h"
 #include "kernels/random/random.h"
 
 namespace ergo {
 namespace {
-
-// The seed attribute, or one of the node's own: the standard leaves the default to the runtime, and
-// a fixed one keeps runs reproducible.
-uint64_t SeedOf(const Node& node) {
-  if (node.attributes.contains("seed")) return std::bit_cast<uint32_t>(node.FloatAttr("seed", 0));
-  uint64_t hash = 14695981039346656037u;  // FNV-1a, since std::hash differs between libraries
-  for (const char c : node.name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  return hash;
-}
 
 Status LowerRandom(LowerContext& context) {
   const Node& node = context.GetNode();

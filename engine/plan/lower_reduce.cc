@@ -1,4 +1,4 @@
-// Reductions, ArgMax and ArgMin, CumSum onto the problems of kernels/reduce.
+// Reductions, ArgMax and ArgMin, CumSum, CumProd onto the problems of kernels/reduce.
 #include "engine/graph/op_schema.h"
 #include "engine/plan/lowering.h"
 #include "kernels/reduce/reduce.h"
@@ -38,20 +38,26 @@ Status LowerArgReduce(LowerContext& context) {
   return context.Emit(ArgReduceVariants(), problem, {In(0)}, {Out(0)});
 }
 
-Status LowerCumSum(LowerContext& context) {
+template <CumulativeOp op>
+Status LowerCumulative(LowerContext& context) {
   const Node& node = context.GetNode();
   ERGO_ASSIGN_OR_RETURN(const auto axis, context.InputInts(1));
   if (!axis || axis->size() != 1) return InvalidArgument("axis is not one number");
-  CumSumProblem problem{context.InputType(0), context.InputShape(0), 0,
-                        node.IntAttr("exclusive", 0) != 0, node.IntAttr("reverse", 0) != 0};
+  CumulativeProblem problem{op,
+                            context.InputType(0),
+                            context.InputShape(0),
+                            0,
+                            node.IntAttr("exclusive", 0) != 0,
+                            node.IntAttr("reverse", 0) != 0};
   ERGO_ASSIGN_OR_RETURN(problem.axis, NormalizeAxis(axis->front(), problem.input.Rank()));
-  return context.Emit(CumSumVariants(), problem, {In(0)}, {Out(0)});
+  return context.Emit(CumulativeVariants(), problem, {In(0)}, {Out(0)});
 }
 
 constexpr Lowering kLowerings[] = {
     {"", "ArgMax", LowerArgReduce<true>},
     {"", "ArgMin", LowerArgReduce<false>},
-    {"", "CumSum", LowerCumSum},
+    {"", "CumProd", LowerCumulative<CumulativeOp::kProduct>},
+    {"", "CumSum", LowerCumulative<CumulativeOp::kSum>},
     {"", "ReduceL1", LowerReduce<ReduceOp::kL1>},
     {"", "ReduceL2", LowerReduce<ReduceOp::kL2>},
     {"", "ReduceLogSum", LowerReduce<ReduceOp::kLogSum>},

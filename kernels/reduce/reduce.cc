@@ -50,7 +50,7 @@ KernelCost CostOf(const ArgReduceProblem& problem) {
   return {elements, DTypeBytes(problem.dtype, elements), DTypeBytes(DType::kI64, outputs)};
 }
 
-KernelCost CostOf(const CumSumProblem& problem) {
+KernelCost CostOf(const CumulativeProblem& problem) {
   const int64_t elements = problem.input.Elements();
   const int64_t bytes = DTypeBytes(problem.dtype, elements);
   return {elements, bytes, bytes};
@@ -86,8 +86,8 @@ std::span<const KernelVariant<ReduceProblem>> ReduceVariants() {
 std::span<const KernelVariant<ArgReduceProblem>> ArgReduceVariants() {
   return Variants<ArgReduceProblem>();
 }
-std::span<const KernelVariant<CumSumProblem>> CumSumVariants() {
-  return Variants<CumSumProblem>();
+std::span<const KernelVariant<CumulativeProblem>> CumulativeVariants() {
+  return Variants<CumulativeProblem>();
 }
 
 }  // namespace ergo

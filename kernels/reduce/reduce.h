@@ -1,9 +1,9 @@
 // Reduce: operators that make one number of many along some axes, and those that walk along one
-// axis (ArgMax, CumSum).
+// axis (ArgMax, CumSum, CumProd).
 //
 // Operands are dense and row-major. Reduced axes may stand in the output with length 1 or not at
-// all: its elements are the same. No operand may overlap another, but for CumSum, which may run in
-// place.
+// all: its elements are the same. No operand may overlap another, but for cumulative
+// operators, which may run in place.
 //
 // Arithmetic: the reference accumulates floating point in double, in order of memory, and integers
 // modulo 2^64, and rounds once at the end. The SIMD variant accumulates blocks of floats in float,
@@ -62,9 +62,12 @@ struct ArgReduceProblem {
   bool last = false;
 };
 
-// Input 0: `dtype` [input]. Output 0: the same: sums of all elements up to here along the axis,
-// without this one when `exclusive`, from the end when `reverse`.
-struct CumSumProblem {
+enum class CumulativeOp : uint8_t { kSum, kProduct };
+
+// Input 0: `dtype` [input]. Output 0: the same: sums (products) of all elements up to here along
+// the axis, without this one when `exclusive`, from the end when `reverse`. Integers wrap around.
+struct CumulativeProblem {
+  CumulativeOp op = CumulativeOp::kSum;
   DType dtype = DType::kF32;
   Shape input = {};
   int axis = 0;
@@ -74,7 +77,7 @@ struct CumSumProblem {
 
 KernelCost CostOf(const ReduceProblem& problem);
 KernelCost CostOf(const ArgReduceProblem& problem);
-KernelCost CostOf(const CumSumProblem& problem);
+KernelCost CostOf(const CumulativeProblem& problem);
 
 // |difference| of a variant's f32 result from the exact one, `exact`, where the absolute values of
 // the `count` terms (x, |x|, x^2) sum up to `magnitude` and the terms themselves to `sum`.
@@ -86,12 +89,12 @@ Status CheckReduce(const ReduceProblem& problem);
 // Best first, the reference last. Unsupported for dtypes that the operator does not take.
 std::span<const KernelVariant<ReduceProblem>> ReduceVariants();
 std::span<const KernelVariant<ArgReduceProblem>> ArgReduceVariants();
-std::span<const KernelVariant<CumSumProblem>> CumSumVariants();
+std::span<const KernelVariant<CumulativeProblem>> CumulativeVariants();
 
 #define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make)          \
   MadeKernel make(const ReduceProblem& problem, const MakeContext& context);    \
   MadeKernel make(const ArgReduceProblem& problem, const MakeContext& context); \
-  MadeKernel make(const CumSumProblem& problem, const MakeContext& context);
+  MadeKernel make(const CumulativeProblem& problem, const MakeContext& context);
 #include "kernels/reduce/reduce_variants.inc"
 #undef ERGO_KERNEL_VARIANT
 

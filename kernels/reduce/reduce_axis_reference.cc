@@ -1,4 +1,4 @@
-// Operators that walk along one axis: ArgMax, ArgMin, CumSum.
+// Operators that walk along one axis: ArgMax, ArgMin, CumSum, CumProd.
 #include <algorithm>
 
 #include "kernels/base/parallel_ranges.h"
@@ -73,28 +73,30 @@ class ArgReduceReference final : public Kernel {
   ArgFn range_;
 };
 
-using SumFn = void (*)(const CumSumProblem& problem, const Lines& lines, const void* in, void* out,
-                       int64_t begin, int64_t end);
+using CumulativeFn = void (*)(const CumulativeProblem& problem, const Lines& lines, const void* in,
+                              void* out, int64_t begin, int64_t end);
 
 template <typename T>
-void SumRange(const CumSumProblem& problem, const Lines& lines, const void* in, void* out,
-              int64_t begin, int64_t end) {
+void CumulativeRange(const CumulativeProblem& problem, const Lines& lines, const void* in,
+                     void* out, int64_t begin, int64_t end) {
+  const bool product = problem.op == CumulativeOp::kProduct;
   for (int64_t line = begin; line < end; ++line) {
     const T* from = static_cast<const T*>(in) + lines.Offset(line);
     T* to = static_cast<T*>(out) + lines.Offset(line);
-    scalar::ComputeType<T> sum(0);
+    scalar::ComputeType<T> total(product ? 1 : 0);
     for (int64_t step = 0; step < lines.length; ++step) {
       const int64_t at = (problem.reverse ? lines.length - 1 - step : step) * lines.inner;
-      const auto next = scalar::WrapAdd(sum, scalar::Widen(from[at]));
-      to[at] = scalar::Narrow<T>(problem.exclusive ? sum : next);
-      sum = next;
+      const auto x = scalar::Widen(from[at]);
+      const auto next = product ? scalar::WrapMul(total, x) : scalar::WrapAdd(total, x);
+      to[at] = scalar::Narrow<T>(problem.exclusive ? total : next);
+      total = next;
     }
   }
 }
 
-class CumSumReference final : public Kernel {
+class CumulativeReference final : public Kernel {
  public:
-  CumSumReference(const CumSumProblem& problem, SumFn range)
+  CumulativeReference(const CumulativeProblem& problem, CumulativeFn range)
       : problem_(problem), lines_(problem.input, problem.axis), range_(range) {}
 
   bool MayRunInPlace(int) const override { return true; }
@@ -107,9 +109,9 @@ class CumSumReference final : public Kernel {
   }
 
  private:
-  CumSumProblem problem_;
+  CumulativeProblem problem_;
   Lines lines_;
-  SumFn range_;
+  CumulativeFn range_;
 };
 
 Status CheckAxis(const Shape& shape, int axis) {
@@ -130,17 +132,18 @@ MadeKernel MakeReduceReference(const ArgReduceProblem& problem, const MakeContex
   return MadeKernel(std::make_unique<ArgReduceReference>(problem, range));
 }
 
-MadeKernel MakeReduceReference(const CumSumProblem& problem, const MakeContext&) {
+MadeKernel MakeReduceReference(const CumulativeProblem& problem, const MakeContext&) {
   ERGO_RETURN_IF_ERROR(CheckAxis(problem.input, problem.axis));
-  const SumFn range = VisitDType(problem.dtype, []<typename T>(TypeTag<T>) -> SumFn {
+  const CumulativeFn range = VisitDType(problem.dtype, []<typename T>(TypeTag<T>) -> CumulativeFn {
     if constexpr (std::is_same_v<T, bool>) {
       return nullptr;
     } else {
-      return SumRange<T>;
+      return CumulativeRange<T>;
     }
   });
-  if (range == nullptr) return Unsupported("CumSum does not take {}", DTypeName(problem.dtype));
-  return MadeKernel(std::make_unique<CumSumReference>(problem, range));
+  if (range == nullptr)
+    return Unsupported("cumulative operators do not take {}", DTypeName(problem.dtype));
+  return MadeKernel(std::make_unique<CumulativeReference>(problem, range));
 }
 
 }  // namespace ergo

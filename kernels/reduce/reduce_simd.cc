@@ -264,8 +264,8 @@ MadeKernel MakeReduceSimd(const ArgReduceProblem&, const MakeContext&) {
   return Unsupported("ArgMax has no vector form");
 }
 
-MadeKernel MakeReduceSimd(const CumSumProblem&, const MakeContext&) {
-  return Unsupported("CumSum has no vector form: each sum needs the one before");
+MadeKernel MakeReduceSimd(const CumulativeProblem&, const MakeContext&) {
+  return Unsupported("cumulative sums have no vector form: each needs the one before");
 }
 
 }  // namespace ergo

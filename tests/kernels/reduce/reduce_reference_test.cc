@@ -193,21 +193,37 @@ TEST(ArgReduceReferenceTest, RefusesAnEmptyAxis) {
             StatusCode::kInvalidArgument);
 }
 
-std::vector<double> CumSum(const TestTensor& x, int axis, bool exclusive, bool reverse) {
-  const CumSumProblem problem{x.Type(), x.GetShape(), axis, exclusive, reverse};
+template <typename T>
+std::vector<T> Cumulate(CumulativeOp op, const TestTensor& x, int axis, bool exclusive,
+                        bool reverse) {
+  const CumulativeProblem problem{op, x.Type(), x.GetShape(), axis, exclusive, reverse};
   const TestTensor y = x.Copy();
   SerialFor serial;
-  RunKernel(*MakeReference(CumSumVariants(), problem), {y.View()}, {y.View()}, serial);
-  return {y.Span<double>().begin(), y.Span<double>().end()};
+  RunKernel(*MakeReference(CumulativeVariants(), problem), {y.View()}, {y.View()}, serial);
+  return {y.Span<T>().begin(), y.Span<T>().end()};
 }
 
-TEST(CumSumReferenceTest, SumsInPlaceInEachDirection) {
+TEST(CumulativeReferenceTest, SumsInPlaceInEachDirection) {
+  const auto sums = [](const TestTensor& x, int axis, bool exclusive, bool reverse) {
+    return Cumulate<double>(CumulativeOp::kSum, x, axis, exclusive, reverse);
+  };
   const TestTensor x = TestTensor::Of<double>({2, 3}, {1, 2, 3, 4, 5, 6});
-  EXPECT_THAT(CumSum(x, 1, false, false), ElementsAre(1, 3, 6, 4, 9, 15));
-  EXPECT_THAT(CumSum(x, 0, false, false), ElementsAre(1, 2, 3, 5, 7, 9));
-  EXPECT_THAT(CumSum(x, 1, true, false), ElementsAre(0, 1, 3, 0, 4, 9));
-  EXPECT_THAT(CumSum(x, 1, false, true), ElementsAre(6, 5, 3, 15, 11, 6));
-  EXPECT_THAT(CumSum(x, 1, true, true), ElementsAre(5, 3, 0, 11, 6, 0));
+  EXPECT_THAT(sums(x, 1, false, false), ElementsAre(1, 3, 6, 4, 9, 15));
+  EXPECT_THAT(sums(x, 0, false, false), ElementsAre(1, 2, 3, 5, 7, 9));
+  EXPECT_THAT(sums(x, 1, true, false), ElementsAre(0, 1, 3, 0, 4, 9));
+  EXPECT_THAT(sums(x, 1, false, true), ElementsAre(6, 5, 3, 15, 11, 6));
+  EXPECT_THAT(sums(x, 1, true, true), ElementsAre(5, 3, 0, 11, 6, 0));
+}
+
+TEST(CumulativeReferenceTest, MultipliesInPlaceInEachDirection) {
+  constexpr CumulativeOp kProduct = CumulativeOp::kProduct;
+  const TestTensor x = TestTensor::Of<int32_t>({2, 3}, {1, 2, 3, 4, 5, 6});
+  EXPECT_THAT(Cumulate<int32_t>(kProduct, x, 1, false, false), ElementsAre(1, 2, 6, 4, 20, 120));
+  EXPECT_THAT(Cumulate<int32_t>(kProduct, x, 0, false, true), ElementsAre(4, 10, 18, 4, 5, 6));
+  EXPECT_THAT(Cumulate<int32_t>(kProduct, x, 1, true, false), ElementsAre(1, 1, 2, 1, 4, 20));
+  EXPECT_THAT(Cumulate<int32_t>(kProduct, x, 1, true, true), ElementsAre(6, 3, 1, 30, 6, 1));
+  const TestTensor bytes = TestTensor::Of<uint8_t>({3}, {16, 15, 3});
+  EXPECT_THAT(Cumulate<uint8_t>(kProduct, bytes, 0, false, false), ElementsAre(16, 240, 208));
 }
 
 }  // namespace
