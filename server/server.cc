@@ -126,12 +126,12 @@ class Server::Impl {
       ERGO_ASSIGN_OR_RETURN(ListeningSocket first, ListenOn(endpoint, share, true));
       const Endpoint bound = first.bound;
       if (unix_socket) socket_files_.emplace_back(endpoint.path);
-      for (size_t i = 0; i < threads; ++i) {
-        if (i > 0 && share) {
+      sockets_.push_back(std::move(first));
+      listeners_[0].push_back(sockets_.back().descriptor.Get());
+      for (size_t i = 1; i < threads; ++i) {
+        if (share) {
           ERGO_ASSIGN_OR_RETURN(ListeningSocket more, ListenOn(bound, true, false));
           sockets_.push_back(std::move(more));
-        } else if (i == 0) {
-          sockets_.push_back(std::move(first));
         }
         listeners_[i].push_back(sockets_.back().descriptor.Get());
       }

@@ -1,11 +1,13 @@
 #include "kernels/base/onednn.h"
 
 // <omp.h> is the compiler's; the library is the one that oneDNN was built with.
+// NOLINTBEGIN(readability-identifier-naming)
 extern "C" {
 void omp_set_num_threads(int threads);
 int omp_get_max_threads();
 int omp_pause_resource_all(int kind);
 }
+// NOLINTEND(readability-identifier-naming)
 
 namespace ergo {
 

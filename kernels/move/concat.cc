@@ -149,10 +149,6 @@ MadeKernel MakeJoining(const Problem& problem, const MakeContext&) {
   ERGO_ASSIGN_OR_RETURN(Layout layout, LayoutOf(problem));
   return MadeKernel(std::make_unique<KernelType>(std::move(layout)));
 }
-constexpr auto MakeRunsConcat = MakeJoining<RunsConcat, ConcatProblem>;
-constexpr auto MakeReferenceConcat = MakeJoining<ReferenceConcat, ConcatProblem>;
-constexpr auto MakeRunsSplit = MakeJoining<RunsSplit, SplitProblem>;
-constexpr auto MakeReferenceSplit = MakeJoining<ReferenceSplit, SplitProblem>;
 
 constexpr KernelVariant<ConcatProblem> kConcatVariants[] = {
 #define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \

@@ -201,8 +201,6 @@ MadeKernel MakeGather(const GatherProblem& problem, const MakeContext&) {
   ERGO_ASSIGN_OR_RETURN(const GatherLayout layout, LayoutOf(problem));
   return MadeKernel(std::make_unique<KernelType>(layout));
 }
-constexpr auto MakeRowsGather = MakeGather<RowsGather>;
-constexpr auto MakeReferenceGather = MakeGather<ReferenceGather>;
 
 MadeKernel MakeReferenceGatherElements(const GatherElementsProblem& problem, const MakeContext&) {
   ERGO_ASSIGN_OR_RETURN(const int64_t element_bytes, ElementBytes(problem.dtype));

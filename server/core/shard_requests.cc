@@ -232,15 +232,15 @@ void Shard::PlaceJob(std::unique_ptr<Job> job) {
     }
   }
   const int64_t deadline_ns = job->deadline_ns;
-  const bool queued = placement_.Choose(job->placement_key) == Place::kInline
-                          ? inline_queue_.Push(std::move(job), deadline_ns)
-                          : context_.workers->Submit(std::move(job));
-  if (queued) return;
+  const bool run_inline = placement_.Choose(job->placement_key) == Place::kInline;
+  auto refused = run_inline ? inline_queue_.Push(std::move(job), deadline_ns)
+                            : context_.workers->Submit(std::move(job));
+  if (!refused) return;
   const int64_t wait_us = context_.workers->QueueWaitNs() / kNsPerUs;
-  job->error = {ErrorCode::kOverloaded,
-                static_cast<uint32_t>(std::clamp<int64_t>(wait_us, 1, UINT32_MAX)), 0,
-                fmt::format("{} requests wait already", limits_.max_queued_requests)};
-  Answer(std::move(job));
+  (*refused)->error = {ErrorCode::kOverloaded,
+                       static_cast<uint32_t>(std::clamp<int64_t>(wait_us, 1, UINT32_MAX)), 0,
+                       fmt::format("{} requests wait already", limits_.max_queued_requests)};
+  Answer(*std::move(refused));
 }
 
 void Shard::RunInline() {

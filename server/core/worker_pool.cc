@@ -22,14 +22,15 @@ WorkerPool::~WorkerPool() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-bool WorkerPool::Submit(std::unique_ptr<Job>&& job) {
+std::optional<std::unique_ptr<Job>> WorkerPool::Submit(std::unique_ptr<Job> job) {
   {
     const int64_t deadline_ns = job->deadline_ns;
     const std::lock_guard lock(mutex_);
-    if (!queue_.Push(std::move(job), deadline_ns)) return false;
+    auto refused = queue_.Push(std::move(job), deadline_ns);
+    if (refused) return refused;
   }
   not_empty_.notify_one();
-  return true;
+  return std::nullopt;
 }
 
 int64_t WorkerPool::QueueWaitNs() {

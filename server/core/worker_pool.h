@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -22,9 +23,9 @@ class WorkerPool {
   // What is queued is still run; then the threads end.
   ~WorkerPool();
 
-  // False, with the job untouched, when the queue is full. A job that was taken comes back through
-  // its home's Finished, once.
-  [[nodiscard]] bool Submit(std::unique_ptr<Job>&& job);
+  // Gives the job back when the queue is full. A job that was taken comes back through its home's
+  // Finished, once.
+  [[nodiscard]] std::optional<std::unique_ptr<Job>> Submit(std::unique_ptr<Job> job);
   // How long a job submitted now would wait: what is queued, times the mean of recent runs.
   int64_t QueueWaitNs();
 

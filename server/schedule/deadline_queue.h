@@ -30,11 +30,11 @@ class DeadlineQueue {
  public:
   explicit DeadlineQueue(size_t max_items) : max_items_(max_items) {}
 
-  // False, and `item` is untouched, when the queue is full.
-  [[nodiscard]] bool Push(Item&& item, int64_t deadline_ns) {
-    if (items_.size() >= max_items_) return false;
+  // Gives `item` back when the queue is full.
+  [[nodiscard]] std::optional<Item> Push(Item item, int64_t deadline_ns) {
+    if (items_.size() >= max_items_) return item;
     items_.push_back({std::move(item), deadline_ns});
-    return true;
+    return std::nullopt;
   }
 
   struct Popped {

@@ -58,7 +58,7 @@ std::unique_ptr<ProblemCase<ToyProblem>> ToyCase(
   return made;
 }
 
-constexpr MeasureOptions kQuick = {"", 3, 1e-5, false};
+const MeasureOptions kQuick = {"", 3, 1e-5, false};
 
 TEST(MeasureTest, TimesVariantsThatAgreeAndSaysWhyOthersDecline) {
   static constexpr KernelVariant<ToyProblem> kVariants[] = {

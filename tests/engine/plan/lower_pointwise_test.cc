@@ -34,8 +34,8 @@ Tensor Longs(std::initializer_list<int64_t> values) {
 Tensor Scalar(float value) {
   return Tensor::Scalar<float>(value);
 }
-auto Near(std::vector<float> values) {
-  return Pointwise(FloatNear(1e-5f), std::move(values));
+auto Near(const std::vector<float>& values) {
+  return Pointwise(FloatNear(1e-5f), values);
 }
 
 TEST(LowerElementwiseTest, ReadsAttributesAndTheirDefaults) {

@@ -10,7 +10,7 @@ namespace {
 
 TEST(DeadlineQueueTest, FirstInFirstOut) {
   DeadlineQueue<int> queue(10);
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(queue.Push(int{i}, kNoDeadline));
+  for (int i = 0; i < 3; ++i) ASSERT_FALSE(queue.Push(i, kNoDeadline));
   for (int i = 0; i < 3; ++i) {
     const auto popped = queue.Pop(0);
     ASSERT_TRUE(popped.has_value());
@@ -20,22 +20,21 @@ TEST(DeadlineQueueTest, FirstInFirstOut) {
   EXPECT_FALSE(queue.Pop(0).has_value());
 }
 
-TEST(DeadlineQueueTest, FullQueueLeavesTheItemAlone) {
+TEST(DeadlineQueueTest, FullQueueGivesTheItemBack) {
   DeadlineQueue<std::unique_ptr<int>> queue(1);
-  ASSERT_TRUE(queue.Push(std::make_unique<int>(1), kNoDeadline));
-  auto item = std::make_unique<int>(2);
-  EXPECT_FALSE(queue.Push(std::move(item), kNoDeadline));
-  ASSERT_NE(item, nullptr);
-  EXPECT_EQ(*item, 2);
+  ASSERT_FALSE(queue.Push(std::make_unique<int>(1), kNoDeadline));
+  auto refused = queue.Push(std::make_unique<int>(2), kNoDeadline);
+  ASSERT_TRUE(refused.has_value());
+  EXPECT_EQ(**refused, 2);
   queue.Pop(0);
-  EXPECT_TRUE(queue.Push(std::move(item), kNoDeadline));
+  EXPECT_FALSE(queue.Push(*std::move(refused), kNoDeadline));
   EXPECT_EQ(queue.Size(), 1u);
 }
 
 TEST(DeadlineQueueTest, ExpiresAtTheDeadlineAndNotBefore) {
   DeadlineQueue<int> queue(10);
-  ASSERT_TRUE(queue.Push(1, 100));
-  ASSERT_TRUE(queue.Push(2, 100));
+  ASSERT_FALSE(queue.Push(1, 100));
+  ASSERT_FALSE(queue.Push(2, 100));
   EXPECT_FALSE(queue.Pop(99)->expired);
   EXPECT_TRUE(queue.Pop(100)->expired);
 }
