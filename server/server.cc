@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "engine/energy/attribution.h"
+#include "engine/run/thread_pool.h"
 #include "server/core/shard.h"
 #include "server/core/worker_pool.h"
 #include "server/monotonic_clock.h"
@@ -61,8 +62,7 @@ class Server::Impl {
     if (models_->Models().empty()) return InvalidArgument("no model to serve");
     ERGO_RETURN_IF_ERROR(Bind());
     if (options_.meter != nullptr) rate_ = std::make_unique<CpuTimeRate>(options_.meter);
-    workers_ = std::make_unique<WorkerPool>(options_.workers, options_.limits.max_queued_requests,
-                                            *models_, rate_.get());
+    workers_ = std::make_unique<WorkerPool>(options_, *models_, rate_.get());
     started_ns_ = MonotonicNs();
     context_.options = &options_;
     context_.models = models_.get();
@@ -141,8 +141,8 @@ class Server::Impl {
   }
 
   Status StartThreads() {
-    for (std::vector<int>& listeners : listeners_) {
-      shards_.push_back(std::make_unique<Shard>(context_, std::move(listeners)));
+    for (size_t i = 0; i < listeners_.size(); ++i) {
+      shards_.push_back(std::make_unique<Shard>(context_, i, std::move(listeners_[i])));
     }
     Status failed;
     size_t running = 0;
@@ -151,6 +151,7 @@ class Server::Impl {
       std::future<Status> result = started.get_future();
       threads_.emplace_back([this, running, &started] {
         pthread_setname_np(pthread_self(), fmt::format("ergo-ring-{}", running).c_str());
+        PinCurrentThread(options_.CpuOf(running));
         shards_[running]->Run([&started](const Status& status) { started.set_value(status); });
       });
       failed = result.get();

@@ -2,6 +2,7 @@
 #ifndef ERGO_SERVER_SERVER_OPTIONS_H_
 #define ERGO_SERVER_SERVER_OPTIONS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -34,6 +35,12 @@ struct ServerOptions {
   int ring_threads = 1;
   int workers = 1;                           // threads that run larger models; at least 1
   int inline_compute_us = kInlineComputeUs;  // 0: everything runs on workers
+  // Processors to pin threads to: ring threads first, then workers, round and round. Empty: none.
+  std::vector<int> pin_cpus;
+  // The processor of the thread with this number (ring threads first), -1 for none.
+  int CpuOf(size_t thread) const {
+    return pin_cpus.empty() ? -1 : pin_cpus[thread % pin_cpus.size()];
+  }
   RingKind ring = RingKind::kAuto;
   bool access_log = false;    // one line a request, through spdlog
   Meter* meter = nullptr;     // outlives the server; null: energy is told as unavailable

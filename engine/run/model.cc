@@ -99,7 +99,21 @@ Result<std::shared_ptr<const Plan>> Model::PlanFor(std::span<const Shape> input_
   return plans_.front().plan;
 }
 
-Runner::Runner(Model& model) : model_(model), pool_({model.Options().threads, 50, {}}) {}
+namespace {
+
+ThreadPoolOptions PoolOptions(const ModelOptions& model, size_t first_cpu) {
+  ThreadPoolOptions options;
+  options.threads = model.threads;
+  for (size_t i = 0; i < static_cast<size_t>(model.threads) && !model.pin_cpus.empty(); ++i) {
+    options.pin_cpus.push_back(model.pin_cpus[(first_cpu + i) % model.pin_cpus.size()]);
+  }
+  return options;
+}
+
+}  // namespace
+
+Runner::Runner(Model& model, size_t first_cpu)
+    : model_(model), pool_(PoolOptions(model.Options(), first_cpu)) {}
 Runner::~Runner() = default;
 
 Result<Session*> Runner::SessionFor(std::span<const Shape> input_shapes) {

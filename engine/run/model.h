@@ -23,6 +23,8 @@ struct ModelOptions {
   int threads = 1;  // per run; a Runner's pool has as many
   SelectOptions kernels;
   size_t max_plans = 64;  // combinations of input shapes kept ready
+  // Processors for the threads of Runners, see Runner's constructor. Empty: the system decides.
+  std::vector<int> pin_cpus;
 };
 
 // Thread safety: all members may be called concurrently.
@@ -72,7 +74,9 @@ class Model {
 // Thread safety: one thread at a time. The model outlives it.
 class Runner {
  public:
-  explicit Runner(Model& model);
+  // Worker i of its pool is pinned to processor pin_cpus[(first_cpu + i) % size] of the model's
+  // options. Worker 0 is whoever calls Run: the caller pins itself, or does not.
+  explicit Runner(Model& model, size_t first_cpu = 0);
   ~Runner();
 
   // The session for these input shapes: planned and made on first use, found without allocating

@@ -36,15 +36,15 @@ void FutexWakeAll(std::atomic<uint32_t>& word) {
           nullptr, 0);
 }
 
-void PinTo(int cpu) {
+}  // namespace
+
+bool PinCurrentThread(int cpu) {
+  if (cpu < 0 || cpu >= CPU_SETSIZE) return false;
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(static_cast<size_t>(cpu), &set);
-  // Best effort: a processor that is not ours to use leaves the thread where it was.
-  pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+  return pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0;
 }
-
-}  // namespace
 
 // How a job is handed over. `state` counts up: odd while a job is open, even while none is. A
 // worker that sees an odd state announces itself in `active` and looks again; only if the state is
@@ -77,7 +77,7 @@ struct ThreadPool::Impl {
 
   void WorkerLoop(int worker) {
     if (static_cast<size_t>(worker) < options.pin_cpus.size()) {
-      PinTo(options.pin_cpus[static_cast<size_t>(worker)]);
+      PinCurrentThread(options.pin_cpus[static_cast<size_t>(worker)]);
     }
     uint32_t seen = 0;
     while (!stop.load()) {

@@ -35,6 +35,10 @@ class ThreadPool final : public ParallelFor {
   std::unique_ptr<Impl> impl_;
 };
 
+// Keeps the calling thread on one processor. False, and the thread stays where it may, for a
+// processor that is not ours to use.
+bool PinCurrentThread(int cpu);
+
 // Processors that this process may run on (affinity and cgroup quota), at least 1.
 int AvailableProcessors();
 

@@ -27,8 +27,8 @@ ErrorCode CodeOf(const Status& status) {
 
 }  // namespace
 
-Executor::Executor(const Repository& models, CpuTimeRate* rate)
-    : rate_(rate), runners_(models.Models().size()) {}
+Executor::Executor(const Repository& models, CpuTimeRate* rate, size_t first_cpu)
+    : rate_(rate), first_cpu_(first_cpu), runners_(models.Models().size()) {}
 
 void Executor::Fail(Job& job, ErrorCode code, std::string_view text) const {
   job.error.code = code;
@@ -73,7 +73,7 @@ Result<Session*> Executor::SessionFor(Job& job) {
     vetted_.insert(job.placement_key);
   }
   std::unique_ptr<Runner>& runner = runners_[static_cast<size_t>(job.model->id)];
-  if (!runner) runner = std::make_unique<Runner>(model);
+  if (!runner) runner = std::make_unique<Runner>(model, first_cpu_);
   return runner->SessionFor(shapes_);
 }
 

@@ -19,8 +19,9 @@ namespace ergo {
 
 class Executor {
  public:
-  // `rate` may be null: energy is unavailable.
-  Executor(const Repository& models, CpuTimeRate* rate);
+  // `rate` may be null: energy is unavailable. `first_cpu`: this thread's place in the models' lists
+  // of processors.
+  Executor(const Repository& models, CpuTimeRate* rate, size_t first_cpu);
 
   // Fills the job's answer, a RESULT or an error. `expired`: its deadline is over.
   void Execute(Job& job, bool expired);
@@ -36,6 +37,7 @@ class Executor {
   void FinishResponse(Job& job, const native::TensorLayout& layout);
 
   CpuTimeRate* rate_;
+  size_t first_cpu_;
   std::vector<std::unique_ptr<Runner>> runners_;  // by model id; made on first use
   std::unordered_set<uint64_t> vetted_;  // placement keys whose working memory is within the limit
   // Reused from job to job.

@@ -31,13 +31,13 @@ int64_t TickNs(const ServerLimits& limits) {
 
 }  // namespace
 
-Shard::Shard(ShardContext& context, std::vector<int> listeners)
+Shard::Shard(ShardContext& context, size_t number, std::vector<int> listeners)
     : context_(context),
       limits_(context.options->limits),
       listeners_(std::move(listeners)),
       pool_(kMaxIdleBufferBytes),
       metrics_(context.models->Models().size()),
-      executor_(*context.models, context.rate),
+      executor_(*context.models, context.rate, number),
       placement_(context.options->inline_compute_us * kNsPerUs),
       inline_queue_(static_cast<size_t>(limits_.max_queued_requests)),
       answer_bytes_(context.models->Models().size(), 0) {}

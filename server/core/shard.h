@@ -40,8 +40,8 @@ struct ShardContext {
 
 class Shard final : public JobSink {
  public:
-  // `listeners`: descriptors of listening sockets, which outlive it.
-  Shard(ShardContext& context, std::vector<int> listeners);
+  // `number`: counts from 0. `listeners`: descriptors of listening sockets, which outlive it.
+  Shard(ShardContext& context, size_t number, std::vector<int> listeners);
   ~Shard() override;
 
   // Makes the ring, tells `started` whether that worked, and serves until a drain is complete.

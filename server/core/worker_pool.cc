@@ -4,13 +4,17 @@
 
 #include <utility>
 
+#include "engine/run/thread_pool.h"
 #include "server/monotonic_clock.h"
 
 namespace ergo {
 
-WorkerPool::WorkerPool(int threads, int max_queued, const Repository& models, CpuTimeRate* rate)
-    : models_(models), rate_(rate), queue_(static_cast<size_t>(max_queued)) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this, i] { Work(i); });
+WorkerPool::WorkerPool(const ServerOptions& options, const Repository& models, CpuTimeRate* rate)
+    : options_(options),
+      models_(models),
+      rate_(rate),
+      queue_(static_cast<size_t>(options.limits.max_queued_requests)) {
+  for (int i = 0; i < options.workers; ++i) threads_.emplace_back([this, i] { Work(i); });
 }
 
 WorkerPool::~WorkerPool() {
@@ -42,7 +46,9 @@ int64_t WorkerPool::QueueWaitNs() {
 void WorkerPool::Work(int number) {
   constexpr int64_t kMeanWeight = 8;
   pthread_setname_np(pthread_self(), fmt::format("ergo-work-{}", number).c_str());
-  Executor executor(models_, rate_);
+  const auto place = static_cast<size_t>(options_.ring_threads + number);
+  PinCurrentThread(options_.CpuOf(place));
+  Executor executor(models_, rate_, place);
   std::unique_lock lock(mutex_);
   for (;;) {
     not_empty_.wait(lock, [this] { return stopping_ || !queue_.Empty(); });

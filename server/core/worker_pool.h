@@ -14,12 +14,14 @@
 #include "server/core/executor.h"
 #include "server/core/job.h"
 #include "server/schedule/deadline_queue.h"
+#include "server/server_options.h"
 
 namespace ergo {
 
 class WorkerPool {
  public:
-  WorkerPool(int threads, int max_queued, const Repository& models, CpuTimeRate* rate);
+  // Of the options, which outlive it, it uses the workers' number, queue and processors.
+  WorkerPool(const ServerOptions& options, const Repository& models, CpuTimeRate* rate);
   // What is queued is still run; then the threads end.
   ~WorkerPool();
 
@@ -32,6 +34,7 @@ class WorkerPool {
  private:
   void Work(int number);
 
+  const ServerOptions& options_;
   const Repository& models_;
   CpuTimeRate* const rate_;
   std::mutex mutex_;

@@ -1,6 +1,9 @@
 """ergo serve, query and load, against each other over real sockets."""
 
 import json
+import os
+import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -186,6 +189,20 @@ class ServeTest(CommandTest):
             log = "".join(server.log)
             self.assertRegex(log, r"(?m)^listening on tcp://127\.0\.0\.1:\d+$")
             self.assertIn("drained", log)
+
+    def test_threads_stay_where_they_are_pinned(self):
+        cpus = sorted(os.sched_getaffinity(0))
+        pin = f"{cpus[-1]},{cpus[0]}"
+        with Server(MODEL, "--pin", pin, "--rings", 2, "--workers", 2, "--threads", 1) as server:
+            pinned = {}
+            for task in pathlib.Path(f"/proc/{server.process.pid}/task").iterdir():
+                name = (task / "comm").read_text().strip()
+                status = (task / "status").read_text()
+                pinned[name] = re.search(r"Cpus_allowed_list:\s*(\S+)", status)[1]
+        for i, name in enumerate(["ergo-ring-0", "ergo-ring-1", "ergo-work-0", "ergo-work-1"]):
+            self.assertEqual(pinned[name], str(cpus[-1] if i % 2 == 0 else cpus[0]), pinned)
+        self.refused("serve", MODEL, "--pin", "0-", saying=["--pin", "'0-'"])
+        self.refused("run", MODEL, "--pin", 99999, saying=["--pin", "99999"])
 
     def test_json_lines(self):
         serve = subprocess.Popen(

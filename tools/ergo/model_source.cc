@@ -8,6 +8,7 @@
 #include "formats/model_file.h"
 #include "kernels/base/simd_targets.h"
 #include "kernels/registry.h"
+#include "tools/ergo/cpu_list.h"
 #include "tools/ergo/limits.h"
 
 namespace ergo::tool {
@@ -61,6 +62,8 @@ void DefineModelFlags(CLI::App& app, ModelFlags& flags) {
   app.add_option("--simd", flags.simd_target, "SIMD instruction set, the best one by default")
       ->type_name("TARGET")
       ->envname("ERGO_SIMD_TARGET");
+  app.add_option("--pin", flags.pin, "Processors for the threads, one each, round and round")
+      ->type_name("0,2-3");
   app.add_flag("--reference", flags.reference, "Only reference kernels: plain loops, slow");
 }
 
@@ -71,6 +74,11 @@ Result<ModelOptions> ApplyModelFlags(const ModelFlags& flags) {
   }
   ModelOptions options;
   options.threads = flags.threads > 0 ? flags.threads : AvailableProcessors();
+  if (!flags.pin.empty()) {
+    Result<std::vector<int>> cpus = ParseCpuList(flags.pin);
+    if (!cpus.ok()) return std::move(cpus).status().WithContext("--pin");
+    options.pin_cpus = std::move(cpus).value();
+  }
   options.kernels.reference = flags.reference;
   options.kernels.forced = flags.kernel;
   return options;
@@ -78,6 +86,7 @@ Result<ModelOptions> ApplyModelFlags(const ModelFlags& flags) {
 
 Result<LoadedModel> LoadModel(const std::string& path, const ModelFlags& flags) {
   ERGO_ASSIGN_OR_RETURN(const ModelOptions options, ApplyModelFlags(flags));
+  if (!options.pin_cpus.empty()) PinCurrentThread(options.pin_cpus[0]);
   LoadedModel loaded;
   ERGO_ASSIGN_OR_RETURN(loaded.file_bytes, FileBytes(path));
   const int64_t begin_ns = MonotonicNs();

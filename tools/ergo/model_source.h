@@ -20,11 +20,12 @@ struct ModelFlags {
   std::string kernel;
   std::string simd_target;
   bool reference = false;
+  std::string pin;  // processors, see ParseCpuList
 };
 void DefineModelFlags(CLI::App& app, ModelFlags& flags);
 
 // Checks the flags, and makes the process use the SIMD target that they name. InvalidArgument
-// listing what there is instead of an unknown family, variant or target.
+// listing what there is instead of an unknown family, variant, target or processor.
 Result<ModelOptions> ApplyModelFlags(const ModelFlags& flags);
 
 // Key of a graph's metadata that tells which passes made it what it is; convert writes it, and a
@@ -38,6 +39,7 @@ struct LoadedModel {
   double create_us = 0;    // shape inference and checks
   int64_t file_bytes = 0;
 };
+// Loads it to be run by the calling thread, which is pinned to the first processor of --pin.
 Result<LoadedModel> LoadModel(const std::string& path, const ModelFlags& flags);
 
 // Size of a regular file. NotFound or DeviceError with the path.

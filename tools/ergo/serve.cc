@@ -129,6 +129,7 @@ class Serve final : public Command {
  private:
   Result<std::unique_ptr<Repository>> LoadModels() {
     ERGO_ASSIGN_OR_RETURN(const ModelOptions model_options, ApplyModelFlags(flags_));
+    options_.pin_cpus = model_options.pin_cpus;
     auto repository = std::make_unique<Repository>(model_options);
     if (models_.empty() && folder_.empty()) {
       return InvalidArgument("no model: give files, or a folder with --models");

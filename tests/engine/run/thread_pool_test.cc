@@ -1,6 +1,7 @@
 #include "engine/run/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <atomic>
 #include <chrono>
@@ -62,6 +63,24 @@ TEST(ThreadPoolParticipationTest, WorkersRunConcurrently) {
     while (arrived.load() < kWorkers) std::this_thread::yield();
   });
   EXPECT_EQ(arrived.load(), kWorkers);
+}
+
+TEST(ThreadPoolPinTest, WorkersStayOnTheirProcessor) {
+  cpu_set_t ours;
+  CPU_ZERO(&ours);
+  ASSERT_EQ(sched_getaffinity(0, sizeof(ours), &ours), 0);
+  int cpu = CPU_SETSIZE - 1;  // the last one
+  while (!CPU_ISSET(static_cast<size_t>(cpu), &ours)) --cpu;
+  ThreadPool pool({3, 50, {-1, cpu, cpu}});
+  std::atomic<int> arrived{0}, elsewhere{0};
+  pool.Run(3, [&](int64_t, int worker) {
+    arrived.fetch_add(1);
+    while (arrived.load() < 3) std::this_thread::yield();
+    if (worker > 0 && sched_getcpu() != cpu) elsewhere.fetch_add(1);
+  });
+  EXPECT_EQ(elsewhere.load(), 0);
+  EXPECT_FALSE(PinCurrentThread(-1));
+  EXPECT_FALSE(PinCurrentThread(CPU_SETSIZE));
 }
 
 INSTANTIATE_TEST_SUITE_P(Threads, ThreadPoolTest, testing::Values(1, 2, 3, 8));
