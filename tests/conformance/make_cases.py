@@ -1,6 +1,6 @@
-"""Writes the ONNX backend tests' cases that the installed onnx package brings, those of single nodes
-made by it and the others copied, as KIND/CASE/{model.onnx,test_data_set_K/*.pb}, and says how many
-it left out as out of scope, by reason.
+"""Writes the ONNX backend tests' cases that the installed onnx package brings, those of single
+nodes made by it and the others copied, as KIND/CASE/{model.onnx,test_data_set_K/*.pb}, and says how
+many it left out as out of scope, by reason.
 
     make_cases.py OUT
 """

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs all cases: run_cases.sh ERGO onnx|ergo|reference CACHE [PYTHON]
 #
-# The cases are those of ../shared/conformance, or, where that is not there, what the onnx package of
-# PYTHON makes, which is kept in the folder CACHE.
+# The cases are those of ../shared/conformance, or, where that is not there, what the onnx package
+# of PYTHON makes, which is kept in the folder CACHE.
 set -euo pipefail
 ergo=$1 way=$2 cache=$3 python=${4:-}
 here=$(cd "$(dirname "$0")" && pwd)
