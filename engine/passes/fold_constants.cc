@@ -4,7 +4,7 @@
 namespace ergo {
 
 Result<int> FoldConstantsPass(Graph& graph) {
-  return FoldConstants(graph);
+  return FoldConstants(graph, NarrowConstants::kKeep);
 }
 
 }  // namespace ergo

@@ -9,6 +9,7 @@
 #include "engine/graph/op_schema.h"
 #include "engine/plan/evaluate.h"
 #include "engine/plan/random_seed.h"
+#include "engine/plan/widen.h"
 
 namespace ergo {
 namespace {
@@ -40,7 +41,7 @@ std::optional<Tensor> FoldSize(const SymbolicShape& shape) {
 // Rebuilds the node list of a graph from front to back, dropping what it can compute.
 class Folder {
  public:
-  explicit Folder(Graph& graph) : graph_(graph) {}
+  Folder(Graph& graph, NarrowConstants narrow) : graph_(graph), narrow_(narrow) {}
 
   Result<int> Run() {
     std::vector<Node> todo = std::move(graph_.Nodes());
@@ -88,6 +89,7 @@ class Folder {
       return true;
     }
     if (!AllConstant(node) || ResultBytes(node) > kMaxFoldedBytes) return false;
+    if (narrow_ == NarrowConstants::kKeep && IsWidening(graph_, node)) return false;
     Result<std::vector<Tensor>> results = EvaluateNode(graph_, node);
     if (!results.ok()) {
       // Not computable ahead of time is no error here: the planner will say what is wrong.
@@ -181,7 +183,7 @@ class Folder {
     }
     subgraph.captures = std::move(captures);
     inner.inputs = std::move(inputs);
-    ERGO_ASSIGN_OR_RETURN(const int folded, FoldConstants(inner));
+    ERGO_ASSIGN_OR_RETURN(const int folded, FoldConstants(inner, narrow_));
     folded_ += folded;
     return {};
   }
@@ -214,14 +216,15 @@ class Folder {
   }
 
   Graph& graph_;
+  const NarrowConstants narrow_;
   int folded_ = 0;
   std::vector<std::pair<ValueId, ValueId>> replaced_;  // outputs of inlined Ifs
 };
 
 }  // namespace
 
-Result<int> FoldConstants(Graph& graph) {
-  return Folder(graph).Run();
+Result<int> FoldConstants(Graph& graph, NarrowConstants narrow) {
+  return Folder(graph, narrow).Run();
 }
 
 }  // namespace ergo

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/graph/op_schema.h"
+#include "engine/plan/widen.h"
 
 namespace ergo {
 namespace {
@@ -43,6 +44,7 @@ Result<std::unique_ptr<Model>> Model::Create(Graph graph, const ModelOptions& op
   // Symbolic shapes are for people and for checking requests; what inference cannot say without
   // the inputs' shapes, planning will.
   ERGO_RETURN_IF_ERROR(InferShapes(graph));
+  ERGO_RETURN_IF_ERROR(WidenConstants(graph).status());
   return std::unique_ptr<Model>(new Model(std::move(graph), options));
 }
 

@@ -21,6 +21,7 @@ INNER_ARROWS = {
         "plan": {"graph"},
         "passes": {"graph", "plan"},
         "run": {"graph", "plan"},
+        "quantize": {"graph", "plan", "passes", "run"},
         "energy": set(),
     },
 }

@@ -12,6 +12,7 @@
 #include "tools/ergo/command.h"
 #include "tools/ergo/model_source.h"
 #include "tools/ergo/number_text.h"
+#include "tools/ergo/precision.h"
 #include "tools/ergo/report.h"
 #include "tools/ergo/table.h"
 
@@ -34,6 +35,7 @@ class Convert final : public Command {
         ->type_name("MODEL.ergo")
         ->required();
     app.add_flag("--no-optimize", no_optimize_, "Keep the graph as it is");
+    DefinePrecisionFlags(app, precision_flags_);
     DefineJson(app);
   }
 
@@ -53,6 +55,7 @@ class Convert final : public Command {
         passes += fmt::format("{}{}", passes.empty() ? "" : " ", report.pass);
       }
     }
+    ERGO_ASSIGN_OR_RETURN(precision_, ApplyPrecision(graph, precision_flags_));
     ERGO_RETURN_IF_ERROR(WriteErgo(graph, output_, {{kPassesMetadata, passes}}));
     return ReportDone(graph, nodes_before, reports);
   }
@@ -97,6 +100,7 @@ class Convert final : public Command {
       for (const PassReport& report : reports) {
         document["passes"].push_back({{"pass", report.pass}, {"changes", report.changes}});
       }
+      if (!precision_.json.empty()) document["precision"] = precision_.json;
       PrintJson(document);
       return kExitOk;
     }
@@ -112,11 +116,14 @@ class Convert final : public Command {
     Print("{} ({}) -> {} ({})\n{} nodes -> {}\n{}", Printable(input_), BytesText(input_bytes),
           Printable(output_), BytesText(output_bytes), nodes_before, nodes_after,
           table.Empty() ? "" : table.ToString());
+    PrintText(precision_.text);
     return kExitOk;
   }
 
   std::string input_, output_;
   bool no_optimize_ = false;
+  PrecisionFlags precision_flags_;
+  PrecisionReport precision_;
 };
 
 }  // namespace
