@@ -1,4 +1,5 @@
-// Attention, RotaryEmbedding, LinearAttention, CausalConvWithState, TensorScatter.
+// Attention, RotaryEmbedding, LinearAttention, CausalConvWithState, TensorScatter,
+// FlexAttention.
 #include <array>
 #include <optional>
 
@@ -59,6 +60,16 @@ Status InferAttention(InferContext& context) {
   return context.SetOutput(3, dtype, scores);
 }
 
+Status InferFlexAttention(InferContext& context) {
+  const SymbolicShape& q = context.InputShape(0);
+  const SymbolicShape& v = context.InputShape(2);
+  SymbolicShape y;
+  if (q.RankKnown() && q.Rank() == 4 && v.RankKnown() && v.Rank() == 4) {
+    y = SymbolicShape({q[0], q[1], q[2], v[3]});
+  }
+  return context.SetOutput(0, context.InputType(0), y);
+}
+
 Status InferSameAsFirst(InferContext& context) {
   return context.SetOutput(0, context.InputType(0), context.InputShape(0));
 }
@@ -99,6 +110,7 @@ constexpr std::array kSchemas = {
     OpSchema{"", "TensorScatter", 24, 2, 3, 1, 1, InferSameAsFirst},
     OpSchema{"", "LinearAttention", 27, 3, 6, 1, 2, InferLinearAttention},
     OpSchema{"", "CausalConvWithState", 27, 2, 4, 1, 2, InferCausalConv},
+    OpSchema{"ai.onnx.preview", "FlexAttention", 1, 3, 3, 1, 1, InferFlexAttention},
 };
 
 }  // namespace

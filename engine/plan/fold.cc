@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "engine/expand/expand.h"
 #include "engine/graph/inline.h"
 #include "engine/graph/limits.h"
 #include "engine/graph/op_schema.h"
@@ -67,6 +68,10 @@ class Folder {
     // Before its subgraphs are folded, inference tells them the types of their inputs; afterwards
     // it sees more of what they compute.
     ERGO_RETURN_IF_ERROR(InferNode(graph_, node));
+    if (IsExpandable(node.domain, node.op)) {
+      ERGO_ASSIGN_OR_RETURN(const bool expanded, TryExpand(node, todo));
+      if (expanded) return {};
+    }
     if (!node.subgraphs.empty()) {
       for (Subgraph& subgraph : node.subgraphs) ERGO_RETURN_IF_ERROR(FoldSubgraph(subgraph));
       ERGO_RETURN_IF_ERROR(InferNode(graph_, node));
@@ -78,6 +83,16 @@ class Folder {
       graph_.AddNode(std::move(node));
     }
     return {};
+  }
+
+  Result<bool> TryExpand(const Node& node, std::vector<Node>& todo) {
+    Result<Expansion> expansion = Expand(graph_, node);
+    if (!expansion.ok()) return std::move(expansion).status().WithContext(node.Label());
+    std::vector<Node>& nodes = expansion->nodes;
+    if (nodes.empty()) return false;
+    std::move(nodes.rbegin(), nodes.rend(), std::back_inserter(todo));
+    ++folded_;
+    return true;
   }
 
   Result<bool> TryFold(const Node& node) {

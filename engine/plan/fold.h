@@ -16,7 +16,8 @@ enum class NarrowConstants : uint8_t {
 // Infers types and shapes of every node in order and replaces each node whose results are known by
 // constants: all inputs constant (computed with the family's kernels, results up to
 // kMaxFoldedBytes), or a question about shapes that are known (Shape, Size). An If whose condition
-// is constant is replaced by the nodes of the branch taken. Then removes dead nodes and values.
+// is constant is replaced by the nodes of the branch taken, an operator that consists of others by
+// those (engine/expand/expand.h). Then removes dead nodes and values.
 // Returns the number of nodes folded away. With `input_shapes` of the graph's inputs concrete, all
 // shape arithmetic goes.
 Result<int> FoldConstants(Graph& graph, NarrowConstants narrow = NarrowConstants::kWiden);

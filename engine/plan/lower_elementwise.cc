@@ -3,9 +3,9 @@
 #include <limits>
 #include <utility>
 
+#include "engine/graph/scalar_constant.h"
 #include "engine/plan/lowering.h"
 #include "engine/plan/random_seed.h"
-#include "engine/plan/scalar_constant.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/random/random.h"
 

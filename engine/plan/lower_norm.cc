@@ -1,7 +1,7 @@
 // Softmax and normalizations onto the problems of kernels/norm.
 #include "engine/graph/op_schema.h"
+#include "engine/graph/scalar_constant.h"
 #include "engine/plan/lowering.h"
-#include "engine/plan/scalar_constant.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/norm/norm.h"
 #include "kernels/reduce/reduce.h"

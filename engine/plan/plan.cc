@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "engine/expand/expand.h"
 #include "engine/graph/op_schema.h"
 #include "engine/plan/copy_kernel.h"
 #include "engine/plan/data_dependent.h"
@@ -155,7 +156,15 @@ class Planner {
     MarkLate(node);
   }
 
+  // Why a node that consists of others still stands, once the shapes are known.
+  Status WhyNotExpanded(const Node& node, std::vector<size_t>& missing) {
+    ERGO_ASSIGN_OR_RETURN(Expansion expansion, Expand(graph_, node));
+    missing = std::move(expansion.missing);
+    return std::move(expansion.waits).WithContext(node.Label());
+  }
+
   Status AddNode(const Node& node, std::vector<size_t>& missing) {
+    if (IsExpandable(node.domain, node.op)) return WhyNotExpanded(node, missing);
     const MakeContext make{options_.max_workers, options_.packs};
     NodeLowering lowering(graph_, node, make, options_.kernels);
     const Status lowered = lowering.Run();
@@ -368,6 +377,7 @@ void CollectUnsupported(const Graph& graph, std::vector<UnsupportedNode>& found)
       reason = any_version ? "this version of the operator is not supported"
                            : "the operator is not supported";
     } else if (!node.Is("If") && !IsDataDependent(node.domain, node.op) &&
+               !IsExpandable(node.domain, node.op) &&
                FindLowering(node.domain, node.op) == nullptr) {
       reason = "there is no kernel for the operator";
     }

@@ -18,7 +18,8 @@ OUTER_ROOMS = ["bench", "tests"]
 INNER_ARROWS = {
     "engine": {
         "graph": set(),
-        "plan": {"graph"},
+        "expand": {"graph"},
+        "plan": {"graph", "expand"},
         "passes": {"graph", "plan"},
         "run": {"graph", "plan"},
         "quantize": {"graph", "plan", "passes", "run"},

@@ -1,4 +1,4 @@
-#include "engine/plan/scalar_constant.h"
+#include "engine/graph/scalar_constant.h"
 
 #include <concepts>
 #include <type_traits>

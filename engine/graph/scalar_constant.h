@@ -1,6 +1,6 @@
-// Scalars that a lowering brings along, and small constants that it reads.
-#ifndef ERGO_ENGINE_PLAN_SCALAR_CONSTANT_H_
-#define ERGO_ENGINE_PLAN_SCALAR_CONSTANT_H_
+// Scalars that lowerings and rewrites bring along, and small constants that they read.
+#ifndef ERGO_ENGINE_GRAPH_SCALAR_CONSTANT_H_
+#define ERGO_ENGINE_GRAPH_SCALAR_CONSTANT_H_
 
 #include <optional>
 
@@ -18,4 +18,4 @@ std::optional<float> ScalarAsFloat(const Tensor* tensor);
 
 }  // namespace ergo
 
-#endif  // ERGO_ENGINE_PLAN_SCALAR_CONSTANT_H_
+#endif  // ERGO_ENGINE_GRAPH_SCALAR_CONSTANT_H_
