@@ -1,4 +1,4 @@
-// ConvInteger, QLinearConv, QLinearMatMul.
+// ConvInteger, QLinearConv, QLinearMatMul, and what passes make of quantized operators.
 #include "engine/graph/op_schema.h"
 #include "engine/graph/window_attributes.h"
 
@@ -29,10 +29,16 @@ Status InferConvInteger(InferContext& context) {
   return context.SetOutput(0, DType::kI32, y);
 }
 
+// The output has the type of its zero point; ergo.QuantizedConv and QuantizedGemm may do without
+// one, and give float32.
+DType QLinearOutputType(const InferContext& context) {
+  return context.HasInput(7) ? context.InputType(7) : DType::kF32;
+}
+
 Status InferQLinearConv(InferContext& context) {
   ERGO_ASSIGN_OR_RETURN(const SymbolicShape y,
                         ConvShape(context.GetNode(), context.InputShape(0), context.InputShape(3)));
-  return context.SetOutput(0, context.InputType(7), y);
+  return context.SetOutput(0, QLinearOutputType(context), y);
 }
 
 Status InferQLinearMatMul(InferContext& context) {
@@ -50,13 +56,15 @@ Status InferQLinearMatMul(InferContext& context) {
     dims.push_back(b[b.Rank() - 1]);
     y = SymbolicShape(std::move(dims));
   }
-  return context.SetOutput(0, context.InputType(7), y);
+  return context.SetOutput(0, QLinearOutputType(context), y);
 }
 
 constexpr OpSchema kSchemas[] = {
     {"", "ConvInteger", 10, 2, 4, 1, 1, InferConvInteger},
     {"", "QLinearConv", 10, 8, 9, 1, 1, InferQLinearConv},
     {"", "QLinearMatMul", 10, 8, 8, 1, 1, InferQLinearMatMul},
+    {"ergo", "QuantizedConv", 1, 5, 12, 1, 1, InferQLinearConv},
+    {"ergo", "QuantizedGemm", 1, 5, 12, 1, 1, InferQLinearMatMul},
 };
 
 }  // namespace

@@ -15,6 +15,9 @@ constexpr std::array kPasses = {
     Pass{"fuse-gemm", "MatMul or Gemm and a constant per-column Add into FusedGemm", FuseGemm},
     Pass{"fuse-residual", "Add of a same-shaped value into the operator before it", FuseResidual},
     Pass{"fuse-activation", "activations into the operator before them", FuseActivation},
+    Pass{"propagate-quantized", "QuantizeLinear and DequantizeLinear past operators that only move",
+         PropagateQuantized},
+    Pass{"fuse-quantized", "convolutions and products between quantized tensors", FuseQuantized},
 };
 
 // Each round makes the graph smaller or renames an operator once, so rounds end by themselves; the

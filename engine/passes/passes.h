@@ -8,6 +8,13 @@
 //              batches) after trans_a / trans_b swap their last two axes; C is a bias [N] or [1,
 //              N]; Z is a residual of Y's shape. Attributes: trans_a, trans_b, activation, alpha,
 //              beta.
+//   QuantizedConv, QuantizedGemm
+//              inputs x, x_scale, x_zero, w, w_scale, w_zero?, y_scale?, y_zero?, B?, Z?, z_scale?,
+//              z_zero?: FusedConv, or FusedGemm without transposition, of quantized operands, as
+//              kernels/qlinear/epilogue.h computes it. The first nine are those of QLinearConv and
+//              QLinearMatMul; without y_scale and y_zero Y is float32. B is int32 (of scale x_scale
+//              * w_scale) or float32; Z is quantized with z_scale and z_zero, or float32. Weights
+//              have a scale (and zero point) for all or one an output channel.
 // activation is "none", "relu", "leaky_relu" (alpha), "clip" (alpha = min, beta = max), "sigmoid",
 // "tanh", "silu", "hard_swish" or "gelu" (erf form).
 #ifndef ERGO_ENGINE_PASSES_PASSES_H_
@@ -51,6 +58,8 @@ Result<int> FuseGemm(Graph& graph);        // MatMul + Add and Gemm -> FusedGemm
 Result<int> FuseConv(Graph& graph);        // Conv (+ Add of bias) -> FusedConv
 Result<int> FuseActivation(Graph& graph);  // activation into the one FusedConv/FusedGemm before it
 Result<int> FuseResidual(Graph& graph);    // Add of a same-shaped value into FusedConv/FusedGemm
+Result<int> PropagateQuantized(Graph& graph);  // Q and DQ past operators that only move elements
+Result<int> FuseQuantized(Graph& graph);       // Q and DQ into FusedConv/FusedGemm
 
 }  // namespace ergo
 

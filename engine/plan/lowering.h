@@ -22,13 +22,13 @@ struct Operand {
   Kind kind = Kind::kAbsent;
   int index = 0;
 };
-inline Operand In(int i) {
+constexpr Operand In(int i) {
   return {Operand::Kind::kInput, i};
 }  // absent inputs stay absent
-inline Operand Out(int i) {
+constexpr Operand Out(int i) {
   return {Operand::Kind::kOutput, i};
 }
-inline Operand Absent() {
+constexpr Operand Absent() {
   return {};
 }
 

@@ -33,12 +33,16 @@ KernelCost CostOf(const QConvProblem& p) {
   const int64_t per_group = p.in_channels / p.groups;
   const int64_t weights = p.out_channels * per_group * p.window.KernelElements();
   return {2 * out * per_group * p.window.KernelElements(),
-          p.batch * p.in_channels * p.window.InElements() + weights, DTypeBytes(p.y_dtype, out)};
+          p.batch * p.in_channels * p.window.InElements() + weights +
+              EpilogueBytes(p.epilogue, out, p.out_channels),
+          DTypeBytes(p.epilogue.y, out)};
 }
 
 KernelCost CostOf(const QMatMulProblem& p) {
-  return {2 * p.y.Elements() * p.a[p.a.Rank() - 1], p.a.Elements() + p.b.Elements(),
-          p.y.Elements()};
+  const int64_t out = p.y.Elements();
+  return {2 * out * p.a[p.a.Rank() - 1],
+          p.a.Elements() + p.b.Elements() + EpilogueBytes(p.epilogue, out, p.y[p.y.Rank() - 1]),
+          DTypeBytes(p.epilogue.y, out)};
 }
 
 }  // namespace ergo

@@ -12,19 +12,8 @@ bool IsByte(DType dtype) {
   return dtype == DType::kU8 || dtype == DType::kI8;
 }
 
-const TensorView& InputOf(const KernelArgs& args, size_t i) {
-  static const TensorView absent;
-  return i < args.inputs.size() ? args.inputs[i] : absent;
-}
-
-// Element `index` of an operand with one element for all or one each; the default when absent.
-double Each(const TensorView& view, int64_t index, double absent) {
-  if (!view.Present() || view.Elements() == 0) return absent;
-  return ReadReal(view, view.Elements() == 1 ? 0 : index);
-}
-
-int32_t EachInt(const TensorView& view, int64_t index) {
-  return static_cast<int32_t>(Each(view, index, 0));
+int32_t Zero(const KernelArgs& args, size_t input, int64_t index) {
+  return static_cast<int32_t>(QNumber(QOperand(args, input), index, 0));
 }
 
 int32_t ReadByte(const TensorView& view, int64_t index) {
@@ -32,18 +21,51 @@ int32_t ReadByte(const TensorView& view, int64_t index) {
                                   : static_cast<const int8_t*>(view.data)[index];
 }
 
-void WriteQuantized(const MutableTensorView& y, int64_t index, double value, double zero) {
-  const double low = y.dtype == DType::kU8 ? 0 : -128, high = y.dtype == DType::kU8 ? 255 : 127;
-  WriteReal(y, index, std::min(std::max(std::nearbyint(value) + zero, low), high));
-}
+// Writes element `index` of the result, that of row `row` and column `column` of the operands.
+class EpilogueWriter {
+ public:
+  EpilogueWriter(const QEpilogue& epilogue, const KernelArgs& args)
+      : epilogue_(epilogue), args_(args), scalars_(EpilogueScalars::Read(epilogue, args)) {}
+
+  void Write(int64_t index, uint32_t sum, double scale_x, int64_t channel) const {
+    if (epilogue_.y == DType::kI32) {
+      args_.outputs[0].As<int32_t>()[index] = static_cast<int32_t>(sum);
+      return;
+    }
+    double bias = 0;
+    if (epilogue_.bias == DType::kI32) {
+      sum += static_cast<uint32_t>(QOperand(args_, kQBias).As<int32_t>()[channel]);
+    } else if (epilogue_.bias == DType::kF32) {
+      bias = QOperand(args_, kQBias).As<float>()[channel];
+    }
+    const double scale_w = QNumber(QOperand(args_, kQScaleW), channel, 1);
+    const auto multiplier = static_cast<float>(scale_x * scale_w * scalars_.inverse_s);
+    float v =
+        std::fma(static_cast<float>(static_cast<int32_t>(sum)), multiplier, scalars_.Offset(bias));
+    if (epilogue_.residual != DType::kUndefined) {
+      const double z = ReadReal(QOperand(args_, kQResidual), index) - scalars_.residual_zero;
+      v = std::fma(static_cast<float>(z), scalars_.residual_scale, v);
+    }
+    v = static_cast<float>(Activate(scalars_.activation, v));
+    if (scalars_.rescales) v *= scalars_.rescale;
+    v = std::min(std::max(v, scalars_.low), scalars_.high);
+    if (epilogue_.y != DType::kF32) v = std::nearbyint(v) + static_cast<float>(scalars_.zero_y);
+    WriteReal(args_.outputs[0], index, v);
+  }
+
+ private:
+  const QEpilogue& epilogue_;
+  const KernelArgs& args_;
+  const EpilogueScalars scalars_;
+};
 
 // The exact sum of one output place of one channel.
-int32_t ConvSum(const QConvProblem& p, const KernelArgs& args, int64_t b, int64_t oc,
-                const Spatial& at) {
+uint32_t ConvSum(const QConvProblem& p, const KernelArgs& args, int64_t b, int64_t oc,
+                 const Spatial& at) {
   const Window& w = p.window;
   const int64_t per_group = p.in_channels / p.groups;
   const int64_t first = oc / (p.out_channels / p.groups) * per_group;
-  const int32_t zero_x = EachInt(InputOf(args, 2), 0), zero_w = EachInt(InputOf(args, 3), oc);
+  const int32_t zero_x = Zero(args, 2, 0), zero_w = Zero(args, 3, oc);
   uint32_t sum = 0;  // unsigned, since wrapping around is defined for it
   for (int64_t tap = 0; tap < w.KernelElements(); ++tap) {
     int64_t rest = tap, flat = 0, stride = 1;
@@ -63,25 +85,18 @@ int32_t ConvSum(const QConvProblem& p, const KernelArgs& args, int64_t b, int64_
                                    (ReadByte(args.inputs[1], k) - zero_w));
     }
   }
-  return static_cast<int32_t>(sum);
+  return sum;
 }
 
 void RunConvPlane(const QConvProblem& p, const KernelArgs& args, int64_t index) {
   const int64_t b = index / p.out_channels, oc = index % p.out_channels;
   const Spatial& out = p.window.out;
   const int64_t plane = p.window.OutElements();
-  const double scale =
-      Each(InputOf(args, 4), 0, 1) * Each(InputOf(args, 5), oc, 1) / Each(InputOf(args, 6), 0, 1);
+  const EpilogueWriter writer(p.epilogue, args);
+  const double scale_x = QNumber(QOperand(args, kQScaleX), 0, 1);
   for (int64_t i = 0; i < plane; ++i) {
     const Spatial at = {i / (out[1] * out[2]), i / out[2] % out[1], i % out[2]};
-    const int32_t sum = ConvSum(p, args, b, oc, at);
-    if (!p.requantize) {
-      args.outputs[0].As<int32_t>()[index * plane + i] = sum;
-      continue;
-    }
-    const double biased = sum + Each(InputOf(args, 8), oc, 0);
-    WriteQuantized(args.outputs[0], index * plane + i, biased * scale,
-                   Each(InputOf(args, 7), 0, 0));
+    writer.Write(index * plane + i, ConvSum(p, args, b, oc, at), scale_x, oc);
   }
 }
 
@@ -103,18 +118,17 @@ void RunMatMulRow(const QMatMulProblem& p, const KernelArgs& args, int64_t row) 
   const int64_t matrix = row / m, i = row % m;
   const int64_t a = (OperandMatrix(p.y, p.a, matrix) * m + i) * k;
   const int64_t b = OperandMatrix(p.y, p.b, matrix) * k * n;
-  const int32_t zero_a = EachInt(InputOf(args, 2), i);
+  const int32_t zero_a = Zero(args, 2, i);
+  const EpilogueWriter writer(p.epilogue, args);
+  const double scale_a = QNumber(QOperand(args, kQScaleX), i, 1);
   for (int64_t j = 0; j < n; ++j) {
-    const int32_t zero_b = EachInt(InputOf(args, 3), j);
+    const int32_t zero_b = Zero(args, 3, j);
     uint32_t sum = 0;
     for (int64_t e = 0; e < k; ++e) {
       sum += static_cast<uint32_t>((ReadByte(args.inputs[0], a + e) - zero_a) *
                                    (ReadByte(args.inputs[1], b + e * n + j) - zero_b));
     }
-    const double scale =
-        Each(InputOf(args, 4), i, 1) * Each(InputOf(args, 5), j, 1) / Each(InputOf(args, 6), 0, 1);
-    WriteQuantized(args.outputs[0], row * n + j, static_cast<int32_t>(sum) * scale,
-                   Each(InputOf(args, 7), 0, 0));
+    writer.Write(row * n + j, sum, scale_a, j);
   }
 }
 
@@ -122,10 +136,9 @@ void RunMatMulRow(const QMatMulProblem& p, const KernelArgs& args, int64_t row) 
 
 MadeKernel MakeQLinearReference(const QConvProblem& problem, const MakeContext&) {
   ERGO_RETURN_IF_ERROR(CheckWindow(problem.window));
-  const bool output = problem.requantize ? IsByte(problem.y_dtype) : problem.y_dtype == DType::kI32;
-  if (!IsByte(problem.x_dtype) || !IsByte(problem.w_dtype) || !output) {
-    return Unsupported("{} x {} -> {}", DTypeName(problem.x_dtype), DTypeName(problem.w_dtype),
-                       DTypeName(problem.y_dtype));
+  ERGO_RETURN_IF_ERROR(CheckEpilogue(problem.epilogue));
+  if (!IsByte(problem.x_dtype) || !IsByte(problem.w_dtype)) {
+    return Unsupported("{} x {}", DTypeName(problem.x_dtype), DTypeName(problem.w_dtype));
   }
   return MakeFunctionKernel([problem](const KernelArgs& args) {
     args.parallel.Run(problem.batch * problem.out_channels,
@@ -134,9 +147,9 @@ MadeKernel MakeQLinearReference(const QConvProblem& problem, const MakeContext&)
 }
 
 MadeKernel MakeQLinearReference(const QMatMulProblem& problem, const MakeContext&) {
-  if (!IsByte(problem.a_dtype) || !IsByte(problem.b_dtype) || !IsByte(problem.y_dtype)) {
-    return Unsupported("{} x {} -> {}", DTypeName(problem.a_dtype), DTypeName(problem.b_dtype),
-                       DTypeName(problem.y_dtype));
+  ERGO_RETURN_IF_ERROR(CheckEpilogue(problem.epilogue));
+  if (!IsByte(problem.a_dtype) || !IsByte(problem.b_dtype)) {
+    return Unsupported("{} x {}", DTypeName(problem.a_dtype), DTypeName(problem.b_dtype));
   }
   return MakeFunctionKernel([problem](const KernelArgs& args) {
     const int64_t rows = problem.y.Elements(0, problem.y.Rank() - 1);
