@@ -1,4 +1,4 @@
-// GridSample, AffineGrid, RoiAlign, MaxUnpool, Col2Im, DeformConv, ConvTranspose.
+// GridSample, AffineGrid, RoiAlign, MaxRoiPool, MaxUnpool, Col2Im, DeformConv, ConvTranspose.
 #include <algorithm>
 
 #include "engine/graph/op_schema.h"
@@ -62,6 +62,19 @@ Status InferRoiAlign(InferContext& context) {
   return context.SetOutput(0, context.InputType(0),
                            SymbolicShape({count, channels, Dim(node.IntAttr("output_height", 1)),
                                           Dim(node.IntAttr("output_width", 1))}));
+}
+
+Status InferMaxRoiPool(InferContext& context) {
+  const std::vector<int64_t>* pooled = context.GetNode().IntsAttr("pooled_shape");
+  if (pooled == nullptr || pooled->size() != 2 || (*pooled)[0] < 1 || (*pooled)[1] < 1) {
+    return InvalidArgument("needs a pooled_shape of two numbers");
+  }
+  const SymbolicShape& x = context.InputShape(0);
+  const SymbolicShape& rois = context.InputShape(1);
+  const Dim count = rois.RankKnown() && rois.Rank() == 2 ? rois[0] : Dim();
+  const Dim channels = x.RankKnown() && x.Rank() == 4 ? x[1] : Dim();
+  return context.SetOutput(0, context.InputType(0),
+                           SymbolicShape({count, channels, Dim((*pooled)[0]), Dim((*pooled)[1])}));
 }
 
 Status InferMaxUnpool(InferContext& context) {
@@ -146,6 +159,7 @@ constexpr OpSchema kSchemas[] = {
     {"", "GridSample", 16, 2, 2, 1, 1, InferGridSample},
     {"", "AffineGrid", 20, 2, 2, 1, 1, InferAffineGrid},
     {"", "RoiAlign", 10, 3, 3, 1, 1, InferRoiAlign},
+    {"", "MaxRoiPool", 1, 2, 2, 1, 1, InferMaxRoiPool},
     {"", "MaxUnpool", 9, 2, 3, 1, 1, InferMaxUnpool},
     {"", "Col2Im", 18, 3, 3, 1, 1, InferCol2Im},
     {"", "DeformConv", 19, 3, 5, 1, 1, InferDeformConv},

@@ -54,20 +54,26 @@ Status LowerTile(LowerContext& context) {
                          move::TileCopy(context.InputType(0), context.InputShape(0), *repeats));
 }
 
-Status LowerDepthToSpace(LowerContext& context) {
-  const std::string mode = context.GetNode().StringAttr("mode", "DCR");
+Result<move::DepthOrder> ReadDepthOrder(const Node& node) {
+  const std::string mode = node.StringAttr("mode", "DCR");
   if (mode != "DCR" && mode != "CRD") return InvalidArgument("mode '{}'", mode);
-  return EmitStridedCopy(
-      context,
-      move::DepthToSpaceCopy(context.InputType(0), context.InputShape(0),
-                             context.GetNode().IntAttr("blocksize", 0),
-                             mode == "DCR" ? move::DepthOrder::kDcr : move::DepthOrder::kCrd));
+  return mode == "DCR" ? move::DepthOrder::kDcr : move::DepthOrder::kCrd;
+}
+
+Status LowerDepthToSpace(LowerContext& context) {
+  const Node& node = context.GetNode();
+  ERGO_ASSIGN_OR_RETURN(const move::DepthOrder order, ReadDepthOrder(node));
+  return EmitStridedCopy(context,
+                         move::DepthToSpaceCopy(context.InputType(0), context.InputShape(0),
+                                                node.IntAttr("blocksize", 0), order));
 }
 
 Status LowerSpaceToDepth(LowerContext& context) {
+  const Node& node = context.GetNode();
+  ERGO_ASSIGN_OR_RETURN(const move::DepthOrder order, ReadDepthOrder(node));
   return EmitStridedCopy(context,
                          move::SpaceToDepthCopy(context.InputType(0), context.InputShape(0),
-                                                context.GetNode().IntAttr("blocksize", 0)));
+                                                node.IntAttr("blocksize", 0), order));
 }
 
 struct Part {

@@ -86,6 +86,25 @@ Status LowerRoiAlign(LowerContext& context) {
   return context.Emit(RoiAlignVariants(), problem, {In(0), In(1), In(2)}, {Out(0)});
 }
 
+Status LowerMaxRoiPool(LowerContext& context) {
+  const Shape& x = context.InputShape(0);
+  const Shape& rois = context.InputShape(1);
+  if (x.Rank() != 4 || rois.Rank() != 2 || rois[1] != 5) {
+    return InvalidArgument("input {}, rois {}", x.ToString(), rois.ToString());
+  }
+  MaxRoiPoolProblem problem;
+  problem.dtype = context.InputType(0);
+  problem.batch = x[0];
+  problem.channels = x[1];
+  problem.height = x[2];
+  problem.width = x[3];
+  problem.count = rois[0];
+  problem.out_height = context.OutputShape(0)[2];
+  problem.out_width = context.OutputShape(0)[3];
+  problem.spatial_scale = context.GetNode().FloatAttr("spatial_scale", 1);
+  return context.Emit(MaxRoiPoolVariants(), problem, {In(0), In(1)}, {Out(0)});
+}
+
 Status LowerMaxUnpool(LowerContext& context) {
   const Node& node = context.GetNode();
   const Shape& x = context.InputShape(0);
@@ -215,13 +234,10 @@ Status LowerConvTranspose(LowerContext& context) {
 }
 
 constexpr Lowering kLowerings[] = {
-    {"", "GridSample", LowerGridSample},
-    {"", "AffineGrid", LowerAffineGrid},
-    {"", "RoiAlign", LowerRoiAlign},
-    {"", "MaxUnpool", LowerMaxUnpool},
-    {"", "Col2Im", LowerCol2Im},
-    {"", "DeformConv", LowerDeformConv},
-    {"", "ConvTranspose", LowerConvTranspose},
+    {"", "GridSample", LowerGridSample}, {"", "AffineGrid", LowerAffineGrid},
+    {"", "RoiAlign", LowerRoiAlign},     {"", "MaxRoiPool", LowerMaxRoiPool},
+    {"", "MaxUnpool", LowerMaxUnpool},   {"", "Col2Im", LowerCol2Im},
+    {"", "DeformConv", LowerDeformConv}, {"", "ConvTranspose", LowerConvTranspose},
 };
 
 }  // namespace

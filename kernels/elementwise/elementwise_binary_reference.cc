@@ -20,8 +20,6 @@ constexpr bool kTakesBool = std::is_same_v<T, bool>;
 template <typename T>
 constexpr bool kTakesInteger = !kIsFloat<T> && !kTakesBool<T>;
 template <typename T>
-constexpr bool kTakesUnsigned = kTakesInteger<T>&& std::is_unsigned_v<T>;
-template <typename T>
 constexpr bool kTakesNumeric = !kTakesBool<T>;
 template <typename T>
 constexpr bool kTakesAny = true;

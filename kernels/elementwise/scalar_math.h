@@ -127,10 +127,13 @@ T TruncMod(T a, T b) {
   }
 }
 
-// The sign of the divisor, as Python's %.
+// The sign of the divisor, that of zeros included, as Python's %.
 template <typename T>
 T FloorMod(T a, T b) {
   const T remainder = TruncMod(a, b);
+  if constexpr (kIsFloat<T>) {
+    if (remainder == 0) return std::copysign(T(0), b);
+  }
   if (remainder != T(0) && (remainder < T(0)) != (b < T(0))) return WrapAdd(remainder, b);
   return remainder;
 }
@@ -151,14 +154,20 @@ inline double ClipTo(double x, double low, double high) {
   return raised > high ? high : raised;
 }
 
+// Shifting by less than 0 or by all bits or more leaves the sign: -1 for negative numbers shifted
+// right, else 0.
+template <typename T>
+bool ShiftsOut(T by) {
+  return by < T(0) || by >= T(8 * sizeof(T));
+}
 template <typename T>
 T LeftShift(T a, T b) {
-  return b >= std::numeric_limits<T>::digits ? T(0)
-                                             : static_cast<T>(static_cast<Wrapping<T>>(a) << b);
+  return ShiftsOut(b) ? T(0) : static_cast<T>(static_cast<Wrapping<T>>(a) << b);
 }
 template <typename T>
 T RightShift(T a, T b) {
-  return b >= std::numeric_limits<T>::digits ? T(0) : static_cast<T>(a >> b);
+  if (ShiftsOut(b)) return a < T(0) ? static_cast<T>(-1) : T(0);
+  return static_cast<T>(a >> b);
 }
 
 // Both without overflow for any x.

@@ -114,15 +114,20 @@ StridedCopyProblem DepthToSpaceCopy(DType dtype, const Shape& input, int64_t blo
   return problem;
 }
 
-StridedCopyProblem SpaceToDepthCopy(DType dtype, const Shape& input, int64_t block) {
+StridedCopyProblem SpaceToDepthCopy(DType dtype, const Shape& input, int64_t block,
+                                    DepthOrder order) {
   const int64_t height = input[2] / block, width = input[3] / block;
   const int64_t plane = input[2] * input[3];
   StridedCopyProblem problem =
       StartProblem(dtype, input, Shape{input[0], input[1] * block * block, height, width});
   const CopyAxis batch{input[0], input[1] * plane}, channel{input[1], plane};
   const CopyAxis block_row{block, input[3]}, block_column{block, 1};
-  problem.axes = {batch,         block_row, block_column, channel, {height, block * input[3]},
-                  {width, block}};
+  const CopyAxis row{height, block * input[3]}, column{width, block};
+  if (order == DepthOrder::kDcr) {
+    problem.axes = {batch, block_row, block_column, channel, row, column};
+  } else {
+    problem.axes = {batch, channel, block_row, block_column, row, column};
+  }
   return problem;
 }
 

@@ -71,8 +71,9 @@ enum class DepthOrder : uint8_t { kDcr, kCrd };
 StridedCopyProblem DepthToSpaceCopy(DType dtype, const Shape& input, int64_t block,
                                     DepthOrder order);
 
-// [N, C, H, W] to [N, C * block^2, H / block, W / block].
-StridedCopyProblem SpaceToDepthCopy(DType dtype, const Shape& input, int64_t block);
+// [N, C, H, W] to [N, C * block^2, H / block, W / block], channels in either order.
+StridedCopyProblem SpaceToDepthCopy(DType dtype, const Shape& input, int64_t block,
+                                    DepthOrder order);
 
 }  // namespace ergo::move
 

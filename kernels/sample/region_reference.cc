@@ -1,4 +1,4 @@
-// RoiAlign, MaxUnpool, Col2Im and DeformConv.
+// RoiAlign, MaxRoiPool, MaxUnpool, Col2Im and DeformConv.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -78,6 +78,53 @@ void AlignOne(const RoiAlignProblem& p, const KernelArgs& args, int64_t roi) {
       const double value = p.max ? (max == -INFINITY ? 0 : max) : sum / static_cast<double>(count);
       WriteReal(args.outputs[0], (roi * p.channels + c) * p.out_height * p.out_width + bin, value);
     }
+  }
+}
+
+// The pixels of bin `bin` of `bins` over `extent` pixels from `start` on, within [0, limit).
+struct BinRange {
+  int64_t begin, end;
+};
+BinRange RangeOf(int64_t bin, int64_t bins, int64_t start, int64_t extent, int64_t limit) {
+  const double size = static_cast<double>(extent) / static_cast<double>(bins);
+  const auto edge = [&](double at) {
+    return std::clamp<int64_t>(start + static_cast<int64_t>(at), 0, limit);
+  };
+  return {edge(std::floor(static_cast<double>(bin) * size)),
+          edge(std::ceil(static_cast<double>(bin + 1) * size))};
+}
+
+// A corner in pixels; far outside stays far outside.
+int64_t PixelOf(double at) {
+  constexpr double kFar = 1 << 30;
+  return std::isnan(at) ? 0 : static_cast<int64_t>(std::round(std::clamp(at, -kFar, kFar)));
+}
+
+void PoolOne(const MaxRoiPoolProblem& p, const KernelArgs& args, int64_t roi) {
+  const double image = ReadReal(args.inputs[1], roi * 5);
+  std::array<int64_t, 4> box{};
+  for (size_t i = 0; i < 4; ++i) {
+    const double corner = ReadReal(args.inputs[1], roi * 5 + 1 + static_cast<int64_t>(i));
+    box[i] = PixelOf(corner * p.spatial_scale);
+  }
+  const auto& [x1, y1, x2, y2] = box;
+  const int64_t width = std::max<int64_t>(x2 - x1 + 1, 1);
+  const int64_t height = std::max<int64_t>(y2 - y1 + 1, 1);
+  const bool valid = image >= 0 && image < static_cast<double>(p.batch);
+  const int64_t sample = valid ? static_cast<int64_t>(image) : 0;
+  const int64_t bins = p.out_height * p.out_width;
+  for (int64_t i = 0; i < p.channels * bins; ++i) {
+    const int64_t bin = i % bins, base = (sample * p.channels + i / bins) * p.height * p.width;
+    const BinRange rows = RangeOf(bin / p.out_width, p.out_height, y1, height, p.height);
+    const BinRange columns = RangeOf(bin % p.out_width, p.out_width, x1, width, p.width);
+    const bool empty = !valid || rows.begin >= rows.end || columns.begin >= columns.end;
+    double largest = empty ? 0 : -INFINITY;
+    for (int64_t y = rows.begin; !empty && y < rows.end; ++y) {
+      for (int64_t x = columns.begin; x < columns.end; ++x) {
+        largest = std::max(largest, ReadReal(args.inputs[0], base + y * p.width + x));
+      }
+    }
+    WriteReal(args.outputs[0], roi * p.channels * bins + i, largest);
   }
 }
 
@@ -200,6 +247,14 @@ MadeKernel MakeSampleReference(const RoiAlignProblem& problem, const MakeContext
     return Unsupported("{} is not supported", DTypeName(problem.dtype));
   return MakeFunctionKernel([problem](const KernelArgs& args) {
     args.parallel.Run(problem.count, [&](int64_t roi, int) { AlignOne(problem, args, roi); });
+  });
+}
+
+MadeKernel MakeSampleReference(const MaxRoiPoolProblem& problem, const MakeContext&) {
+  if (!IsSupported(problem.dtype))
+    return Unsupported("{} is not supported", DTypeName(problem.dtype));
+  return MakeFunctionKernel([problem](const KernelArgs& args) {
+    args.parallel.Run(problem.count, [&](int64_t roi, int) { PoolOne(problem, args, roi); });
   });
 }
 

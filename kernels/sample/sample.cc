@@ -32,6 +32,9 @@ std::span<const KernelVariant<AffineGridProblem>> AffineGridVariants() {
 std::span<const KernelVariant<RoiAlignProblem>> RoiAlignVariants() {
   return Table<RoiAlignProblem>::kVariants;
 }
+std::span<const KernelVariant<MaxRoiPoolProblem>> MaxRoiPoolVariants() {
+  return Table<MaxRoiPoolProblem>::kVariants;
+}
 std::span<const KernelVariant<MaxUnpoolProblem>> MaxUnpoolVariants() {
   return Table<MaxUnpoolProblem>::kVariants;
 }
@@ -61,6 +64,12 @@ KernelCost CostOf(const RoiAlignProblem& p) {
   const int64_t out = p.count * p.channels * p.out_height * p.out_width;
   return {8 * out, DTypeBytes(p.dtype, p.batch * p.channels * p.height * p.width),
           DTypeBytes(p.dtype, out)};
+}
+
+KernelCost CostOf(const MaxRoiPoolProblem& p) {
+  const int64_t in = p.batch * p.channels * p.height * p.width;
+  return {in, DTypeBytes(p.dtype, in),
+          DTypeBytes(p.dtype, p.count * p.channels * p.out_height * p.out_width)};
 }
 
 KernelCost CostOf(const MaxUnpoolProblem& p) {

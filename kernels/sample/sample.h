@@ -1,5 +1,5 @@
 // Sampling: reading a tensor at places that other tensors name. ONNX GridSample, AffineGrid,
-// RoiAlign, MaxUnpool, Col2Im and DeformConv.
+// RoiAlign, MaxRoiPool, MaxUnpool, Col2Im and DeformConv.
 //
 // All operands are dense and row-major; arithmetic is in double, rounded once, and results do not
 // depend on the number of workers.
@@ -62,6 +62,20 @@ struct RoiAlignProblem {
 };
 KernelCost CostOf(const RoiAlignProblem& problem);
 std::span<const KernelVariant<RoiAlignProblem>> RoiAlignVariants();
+
+// ONNX MaxRoiPool (Girshick, Fast R-CNN, 2015).
+//   inputs    x `dtype` [batch, channels, height, width]; rois `dtype` [count, 5] as the number in
+//             the batch (outside of it: zeros come out), x1, y1, x2, y2, both corners inside
+//   output    `dtype` [count, channels, out_height, out_width]: the largest of each bin, 0 where a
+//             bin is empty
+struct MaxRoiPoolProblem {
+  DType dtype = DType::kF32;
+  int64_t batch = 0, channels = 0, height = 0, width = 0, count = 0;
+  int64_t out_height = 1, out_width = 1;
+  float spatial_scale = 1;
+};
+KernelCost CostOf(const MaxRoiPoolProblem& problem);
+std::span<const KernelVariant<MaxRoiPoolProblem>> MaxRoiPoolVariants();
 
 // ONNX MaxUnpool, opset 9 and later.
 //   inputs    x `dtype` [elements], indices int64 [elements]: flat positions in a tensor of the

@@ -9,6 +9,7 @@ namespace ergo {
 MadeKernel MakeSampleReference(const GridSampleProblem& problem, const MakeContext& context);
 MadeKernel MakeSampleReference(const AffineGridProblem& problem, const MakeContext& context);
 MadeKernel MakeSampleReference(const RoiAlignProblem& problem, const MakeContext& context);
+MadeKernel MakeSampleReference(const MaxRoiPoolProblem& problem, const MakeContext& context);
 MadeKernel MakeSampleReference(const MaxUnpoolProblem& problem, const MakeContext& context);
 MadeKernel MakeSampleReference(const Col2ImProblem& problem, const MakeContext& context);
 MadeKernel MakeSampleReference(const DeformConvProblem& problem, const MakeContext& context);

@@ -97,6 +97,9 @@ TEST(LowerMoveTest, Rearranges) {
             "float32 [1, 2, 2, 2]: 0 2 4 6 1 3 5 7");
   EXPECT_EQ(Answer({"SpaceToDepth", {{"blocksize", int64_t{2}}}}, {Count({1, 1, 2, 4})}),
             "float32 [1, 4, 1, 2]: 0 2 1 3 4 6 5 7");
+  EXPECT_EQ(Answer({"SpaceToDepth", {{"blocksize", int64_t{2}}, {"mode", std::string("CRD")}}, 28},
+                   {Count({1, 2, 2, 2})}),
+            "float32 [1, 8, 1, 1]: 0 1 2 3 4 5 6 7");
   EXPECT_THAT(Answer({"DepthToSpace", {{"blocksize", int64_t{2}}, {"mode", std::string("RCD")}}},
                      {Count({1, 4, 1, 2})}),
               HasSubstr("'RCD'"));

@@ -235,6 +235,13 @@ TEST(BinaryReferenceTest, FollowsTheStandardOnIntegers) {
   EXPECT_THAT(Binary<uint64_t>(BinaryOp::kShiftRight, {~uint64_t{0}, uint64_t{8}},
                                {uint64_t{63}, uint64_t{64}}),
               ElementsAre(1, 0));
+  EXPECT_THAT(Binary<int8_t>(BinaryOp::kShiftLeft,
+                             {int8_t{-3}, int8_t{64}, int8_t{1}, int8_t{1}, int8_t{1}},
+                             {int8_t{2}, int8_t{1}, int8_t{7}, int8_t{8}, int8_t{-1}}),
+              ElementsAre(-12, -128, -128, 0, 0));
+  EXPECT_THAT(
+      Binary<int32_t>(BinaryOp::kShiftRight, {-5, -1, -8, 8, -8, 8}, {1, 31, 32, 32, -1, -1}),
+      ElementsAre(-3, -1, -1, 0, -1, 0));
   EXPECT_THAT(Binary<int16_t>(BinaryOp::kBitwiseXor, {int16_t{-1}}, {int16_t{5}}), ElementsAre(-6));
   EXPECT_THAT(Binary<bool>(BinaryOp::kXor, {true, true}, {true, false}), ElementsAre(false, true));
   EXPECT_THAT(Binary<bool>(BinaryOp::kEqual, {true, true}, {true, false}),

@@ -137,10 +137,17 @@ TEST(StridedCopyTest, MovesBetweenDepthAndSpace) {
       ExpectCopies(DepthToSpaceCopy(DType::kF32, deep, b, order), from_depth(order), random);
     }
     ExpectCopies(
-        SpaceToDepthCopy(DType::kI16, wide, b),
+        SpaceToDepthCopy(DType::kI16, wide, b, DepthOrder::kDcr),
         [b](const Coordinates& at) {
           const int64_t block = at[1] / 5;
           return Coordinates{at[0], at[1] % 5, at[2] * b + block / b, at[3] * b + block % b};
+        },
+        random);
+    ExpectCopies(
+        SpaceToDepthCopy(DType::kI16, wide, b, DepthOrder::kCrd),
+        [b](const Coordinates& at) {
+          const int64_t block = at[1] % (b * b);
+          return Coordinates{at[0], at[1] / (b * b), at[2] * b + block / b, at[3] * b + block % b};
         },
         random);
   }
