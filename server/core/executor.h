@@ -19,7 +19,7 @@ namespace ergo {
 
 class Executor {
  public:
-  // `rate` may be null: energy is unavailable. `first_cpu`: this thread's place in the models' lists
+  // `rate` may be null: energy is unavailable. `first_cpu`: this thread's place in the models' list
   // of processors.
   Executor(const Repository& models, CpuTimeRate* rate, size_t first_cpu);
 

@@ -1,0 +1,120 @@
+"""The engines that Ergo is compared with, each behind the same three calls.
+
+An engine is a class with
+    __init__(model, inputs, threads)   from a path to a loaded model; what a user waits for
+    run()                              one inference, synchronously
+    outputs()                          {name: array} of one inference
+
+Each is set up as its documentation advises for the latency of single requests in float32: all graph
+optimizations, the given number of threads for one inference, no second stream, outputs bound to
+memory where that saves a copy. Imports are inside, so that one engine's libraries never enter
+another's process.
+"""
+
+
+class OnnxRuntime:
+    def __init__(self, model, inputs, threads):
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.log_severity_level = 3
+        self.session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.version = ort.__version__
+        self.binding = self.session.io_binding()
+        for port, array in zip(self.session.get_inputs(), inputs):
+            self.binding.bind_cpu_input(port.name, array)
+        for port in self.session.get_outputs():
+            self.binding.bind_output(port.name)
+
+    def run(self):
+        self.session.run_with_iobinding(self.binding)
+
+    def outputs(self):
+        self.run()
+        names = [port.name for port in self.session.get_outputs()]
+        return dict(zip(names, self.binding.copy_outputs_to_cpu()))
+
+
+class OpenVino:
+    def __init__(self, model, inputs, threads):
+        import openvino
+
+        core = openvino.Core()
+        network = core.read_model(model)
+        network.reshape({i: list(array.shape) for i, array in enumerate(inputs)})
+        settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": "1",
+            "INFERENCE_NUM_THREADS": str(threads),
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+        self.compiled = core.compile_model(network, "CPU", settings)
+        self.version = openvino.__version__.split("-")[0]
+        self.request = self.compiled.create_infer_request()
+        for i, array in enumerate(inputs):
+            self.request.set_input_tensor(i, openvino.Tensor(array, shared_memory=True))
+
+    def run(self):
+        self.request.infer()
+
+    def outputs(self):
+        self.run()
+        ports = enumerate(self.compiled.outputs)
+        return {
+            port.get_any_name(): self.request.get_output_tensor(i).data.copy() for i, port in ports
+        }
+
+
+class Torch:
+    """The module that the model was exported from, in eager mode."""
+
+    compiled = False
+
+    def __init__(self, model, inputs, threads):
+        import importlib.util
+        import json
+        import pathlib
+
+        import torch
+
+        # Beside the model: which script makes the module, and under which name.
+        told = json.loads(pathlib.Path(model).with_name("torch.json").read_text())
+        spec = importlib.util.spec_from_file_location("exported", told["script"])
+        script = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(script)
+        torch.set_num_threads(threads)
+        self.torch = torch
+        self.module = script.make_module(told["name"]).eval()
+        self.inputs = [torch.from_numpy(array) for array in inputs]
+        self.names = told["outputs"]
+        self.version = torch.__version__
+        if self.compiled:
+            self.module = torch.compile(self.module)
+            self.run()
+
+    def run(self):
+        with self.torch.inference_mode():
+            return self.module(*self.inputs)
+
+    def outputs(self):
+        values = self.run()
+        values = [values] if self.torch.is_tensor(values) else list(values)
+        return dict(zip(self.names, (value.numpy() for value in values)))
+
+
+class TorchCompiled(Torch):
+    """The same through torch.compile, which needs a C++ compiler."""
+
+    compiled = True
+
+
+ENGINES = {
+    "onnxruntime": OnnxRuntime,
+    "openvino": OpenVino,
+    "torch": Torch,
+    "torch-compile": TorchCompiled,
+}
