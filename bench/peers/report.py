@@ -80,7 +80,7 @@ def summary_text(entries):
             continue
         model, ratio = entry["worst"]
         lines.append(
-            f"{entry['threads']} threads, {entry['models']} models, against the best of the others: "
+            f"{entry['threads']} threads, {entry['models']} models, against the best of them: "
             f"{entry['geometric_mean']:.2f}x (geometric mean), worst {ratio:.2f}x ({model})"
         )
         if entry["left_out"]:
