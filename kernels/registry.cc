@@ -13,6 +13,7 @@
 #include "kernels/norm/norm.h"
 #include "kernels/pool/pool.h"
 #include "kernels/qgemm/qgemm.h"
+#include "kernels/qlinear/qlinear.h"
 #include "kernels/quantize/quantize.h"
 #include "kernels/recurrent/recurrent.h"
 #include "kernels/reduce/reduce.h"
@@ -34,6 +35,8 @@ std::vector<KernelInfo> AllKernels() {
   Add(all, GemmVariants());
   Add(all, QGemmVariants());
   Add(all, ConvVariants());
+  Add(all, QConvVariants());
+  Add(all, QMatMulVariants());
   Add(all, PoolVariants());
   Add(all, UnaryVariants());
   Add(all, ReduceVariants());

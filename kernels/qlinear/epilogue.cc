@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/base/checked_math.h"
 #include "kernels/base/real_access.h"
 
 namespace ergo {
@@ -80,6 +81,30 @@ EpilogueScalars EpilogueScalars::Read(const QEpilogue& epilogue, const KernelArg
   // A range of the activation that lies beside the output's saturates at one end of it.
   if (scalars.low > scalars.high) scalars.low = scalars.high;
   return scalars;
+}
+
+size_t EpilogueChannels::Bytes(int64_t channels) {
+  return 3 * RoundUp(static_cast<size_t>(channels) * sizeof(float) + kTensorAlignment,
+                     kTensorAlignment);
+}
+
+EpilogueChannels EpilogueChannels::Fill(const QEpilogue& epilogue, const EpilogueScalars& scalars,
+                                        const KernelArgs& args, int64_t channels,
+                                        std::byte* memory) {
+  const size_t bytes = Bytes(channels) / 3;
+  EpilogueChannels numbers{reinterpret_cast<float*>(memory),
+                           reinterpret_cast<float*>(memory + bytes),
+                           reinterpret_cast<int32_t*>(memory + 2 * bytes)};
+  if (epilogue.y == DType::kI32) return numbers;
+  const TensorView scales = QOperand(args, kQScaleW), bias = QOperand(args, kQBias);
+  const bool per_channel = scales.Present() && scales.Elements() == channels;
+  const double scale = QNumber(scales, 0, 1);
+  for (int64_t c = 0; c < channels; ++c) {
+    numbers.multipliers[c] = scalars.Multiplier(per_channel ? scales.As<float>()[c] : scale);
+    numbers.offsets[c] = epilogue.bias == DType::kF32 ? scalars.Offset(bias.As<float>()[c]) : 0.0f;
+    numbers.biases[c] = epilogue.bias == DType::kI32 ? bias.As<int32_t>()[c] : 0;
+  }
+  return numbers;
 }
 
 }  // namespace ergo

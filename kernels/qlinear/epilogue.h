@@ -10,8 +10,9 @@
 // Quotients and products of scales are computed in double and rounded to float32. Sigmoid, tanh,
 // silu, hard_swish and gelu do not commute with a scale: for them s is 1 in the first three lines,
 // and v is multiplied by float32(1 / scale_y) behind them. All variants give the same bits, except
-// behind those activations, which differ from variant to variant as kernels/base/activation.h says:
-// a quantized result may then be off by one.
+// behind those activations, which differ from variant to variant as kernels/base/activation.h says,
+// and on SIMD targets older than AVX2, where fma rounds twice: a quantized result may then be off
+// by one.
 //
 // Thread safety: values and pure functions.
 #ifndef ERGO_KERNELS_QLINEAR_EPILOGUE_H_
@@ -67,6 +68,20 @@ struct EpilogueScalars {
     return static_cast<float>(scale_x * scale_w * inverse_s);
   }
   float Offset(double bias) const { return static_cast<float>(bias * inverse_s); }
+};
+
+// What each channel (or column) adds to that; arrays of `channels` entries.
+struct EpilogueChannels {
+  float* multipliers = nullptr;
+  float* offsets = nullptr;
+  int32_t* biases = nullptr;
+
+  // The bytes that they take together for so many channels, a multiple of kTensorAlignment, with
+  // room for a vector that begins at the last of each.
+  static size_t Bytes(int64_t channels);
+  // Lays them out in such memory and fills them.
+  static EpilogueChannels Fill(const QEpilogue& epilogue, const EpilogueScalars& scalars,
+                               const KernelArgs& args, int64_t channels, std::byte* memory);
 };
 
 }  // namespace ergo

@@ -6,6 +6,8 @@
 
 namespace ergo {
 
+MadeKernel MakeQLinearSimd(const QConvProblem& problem, const MakeContext& context);
+MadeKernel MakeQLinearSimd(const QMatMulProblem& problem, const MakeContext& context);
 MadeKernel MakeQLinearReference(const QConvProblem& problem, const MakeContext& context);
 MadeKernel MakeQLinearReference(const QMatMulProblem& problem, const MakeContext& context);
 

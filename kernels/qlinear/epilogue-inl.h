@@ -1,0 +1,138 @@
+// QEpilogue on vectors (kernels/qlinear/epilogue.h says what it computes). Per-target header:
+// include it below <hwy/highway.h>, inside the files that foreach_target.h compiles again and
+// again.
+#if defined(ERGO_KERNELS_QLINEAR_EPILOGUE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef ERGO_KERNELS_QLINEAR_EPILOGUE_INL_H_
+#undef ERGO_KERNELS_QLINEAR_EPILOGUE_INL_H_
+#else
+#define ERGO_KERNELS_QLINEAR_EPILOGUE_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+#include "kernels/base/activation-inl.h"
+#include "kernels/qlinear/epilogue.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ergo {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Numbers of one row of results: one for all of them (a convolution's channel), or one each (a
+// product's columns).
+enum class EpilogueForm { kPerRow, kPerColumn };
+
+// `sums` and, per column, the channels' numbers may be read up to a whole vector beyond `count`.
+struct EpilogueRow {
+  const int32_t* sums = nullptr;
+  size_t count = 0;
+  size_t channel = 0;              // the row's, or the first column's
+  const void* residual = nullptr;  // element of the first result
+  void* y = nullptr;               // likewise
+};
+
+class RowEpilogue {
+ public:
+  using F = hn::ScalableTag<float>;
+  using I = hn::Rebind<int32_t, F>;
+  using B = hn::Rebind<uint8_t, F>;
+  using S = hn::Rebind<int8_t, F>;
+
+  RowEpilogue(const QEpilogue& epilogue, const EpilogueScalars& scalars,
+              const EpilogueChannels& channels)
+      : epilogue_(epilogue), scalars_(scalars), channels_(channels) {}
+
+  template <EpilogueForm kForm>
+  void Run(const EpilogueRow& row) const {
+    const size_t lanes = hn::Lanes(F());
+    for (size_t i = 0; i < row.count; i += lanes) {
+      const size_t count = std::min(lanes, row.count - i);
+      const hn::Vec<I> sums = hn::LoadU(I(), row.sums + i);
+      if (epilogue_.y == DType::kI32) {
+        Store(sums, I(), static_cast<int32_t*>(row.y) + i, count);
+        continue;
+      }
+      hn::Vec<F> v = Scale<kForm>(sums, row.channel + (kForm == EpilogueForm::kPerRow ? 0 : i));
+      if (epilogue_.residual != DType::kUndefined) v = AddResidual(v, row.residual, i, count);
+      if (scalars_.activation.kind != Activation::kNone) v = ActivateAny(v);
+      if (scalars_.rescales) v = hn::Mul(v, hn::Set(F(), scalars_.rescale));
+      Finish(v, row.y, i, count);
+    }
+  }
+
+ private:
+  template <EpilogueForm kForm>
+  HWY_INLINE hn::Vec<F> Scale(hn::Vec<I> sums, size_t channel) const {
+    if constexpr (kForm == EpilogueForm::kPerRow) {
+      const auto biased = hn::Add(sums, hn::Set(I(), channels_.biases[channel]));
+      return hn::MulAdd(hn::ConvertTo(F(), biased), hn::Set(F(), channels_.multipliers[channel]),
+                        hn::Set(F(), channels_.offsets[channel]));
+    } else {
+      const auto biased = hn::Add(sums, hn::LoadU(I(), channels_.biases + channel));
+      return hn::MulAdd(hn::ConvertTo(F(), biased), hn::LoadU(F(), channels_.multipliers + channel),
+                        hn::LoadU(F(), channels_.offsets + channel));
+    }
+  }
+
+  // Elements [i, i + count) of a row, whole vectors where they fit.
+  template <class D, typename T = hn::TFromD<D>>
+  static HWY_INLINE hn::Vec<D> Load(D d, const T* from, size_t count) {
+    if (count == hn::Lanes(d)) return hn::LoadU(d, from);
+    HWY_ALIGN T lanes[hn::MaxLanes(D())] = {};
+    std::memcpy(lanes, from, count * sizeof(T));
+    return hn::Load(d, lanes);
+  }
+  template <class D, typename T = hn::TFromD<D>>
+  static HWY_INLINE void Store(hn::Vec<D> v, D d, T* to, size_t count) {
+    if (count == hn::Lanes(d)) return hn::StoreU(v, d, to);
+    HWY_ALIGN T lanes[hn::MaxLanes(D())];
+    hn::Store(v, d, lanes);
+    std::memcpy(to, lanes, count * sizeof(T));
+  }
+
+  HWY_INLINE hn::Vec<F> AddResidual(hn::Vec<F> v, const void* residual, size_t i,
+                                    size_t count) const {
+    const auto scale = hn::Set(F(), scalars_.residual_scale);
+    if (epilogue_.residual == DType::kF32) {
+      return hn::MulAdd(Load(F(), static_cast<const float*>(residual) + i, count), scale, v);
+    }
+    const auto z =
+        epilogue_.residual == DType::kU8
+            ? hn::PromoteTo(I(), Load(B(), static_cast<const uint8_t*>(residual) + i, count))
+            : hn::PromoteTo(I(), Load(S(), static_cast<const int8_t*>(residual) + i, count));
+    const auto centred = hn::Sub(z, hn::Set(I(), scalars_.residual_zero));
+    return hn::MulAdd(hn::ConvertTo(F(), centred), scale, v);
+  }
+
+  hn::Vec<F> ActivateAny(hn::Vec<F> v) const {
+    HWY_ALIGN float lanes[hn::MaxLanes(F())];
+    hn::Store(v, F(), lanes);
+    ActivateRow(scalars_.activation, lanes, hn::Lanes(F()));
+    return hn::Load(F(), lanes);
+  }
+
+  HWY_INLINE void Finish(hn::Vec<F> v, void* y, size_t i, size_t count) const {
+    v = hn::Min(hn::Max(v, hn::Set(F(), scalars_.low)), hn::Set(F(), scalars_.high));
+    if (epilogue_.y == DType::kF32) return Store(v, F(), static_cast<float*>(y) + i, count);
+    const auto steps = hn::Add(hn::NearestInt(v), hn::Set(I(), scalars_.zero_y));
+    if (epilogue_.y == DType::kU8) {
+      Store(hn::DemoteTo(B(), steps), B(), static_cast<uint8_t*>(y) + i, count);
+    } else {
+      Store(hn::DemoteTo(S(), steps), S(), static_cast<int8_t*>(y) + i, count);
+    }
+  }
+
+  const QEpilogue& epilogue_;
+  const EpilogueScalars& scalars_;
+  const EpilogueChannels& channels_;
+};
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ergo
+HWY_AFTER_NAMESPACE();
+
+#endif  // ERGO_KERNELS_QLINEAR_EPILOGUE_INL_H_
