@@ -65,6 +65,18 @@ class PrecisionTest(CommandTest):
                 self.assertEqual(operators["ergo.QuantizedConv"], 3)
                 self.assertNotIn("ergo.FusedConv", operators)
 
+    def test_linear_layers_in_few_bits(self):
+        expected = self.accuracy(self.convert()[0])
+        for precision, bound in [("int8-dynamic", 0.02), ("int4-weights", 0.1)]:
+            with self.subTest(precision):
+                out, report = self.convert("--precision", precision, "--calibrate", self.samples())
+                layers = report["precision"]["layers"]
+                self.assertEqual([layer["node"] for layer in layers], ["logits"])
+                self.assertLess(layers[0]["weight_bytes_after"], layers[0]["weight_bytes_before"])
+                self.assertLess(report["precision"]["error"], bound)
+                self.assertGreater(report["precision"]["error"], 0)
+                self.assertGreaterEqual(self.accuracy(out), expected - 0.01)
+
     def test_a_bound_leaves_sensitive_layers_in_float(self):
         options = ["--precision", "int8", "--calibrate", self.samples()]
         _, free = self.convert(*options)

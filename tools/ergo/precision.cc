@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "engine/quantize/linear_weights.h"
 #include "engine/quantize/narrow_weights.h"
 #include "engine/quantize/output_error.h"
 #include "engine/quantize/static_int8.h"
@@ -45,6 +46,30 @@ Result<PrecisionReport> Narrow(Graph& graph, const PrecisionFlags& flags) {
     report.text += fmt::format("  {} weights stay in float32: fp16 has no numbers beyond 65504\n",
                                done.out_of_range);
   }
+  return report;
+}
+
+Result<PrecisionReport> QuantizeLinear(Graph& graph, const PrecisionFlags& flags) {
+  ERGO_ASSIGN_OR_RETURN(const LinearWeights done, flags.precision == "int8-dynamic"
+                                                      ? QuantizeLinearDynamic(graph)
+                                                      : QuantizeLinearInt4(graph));
+  PrecisionReport report;
+  report.json = {{"layers", Json::array()}};
+  Table table("  ");
+  table.Column("layer");
+  table.Column("weights", Table::Align::kRight);
+  table.Column("now", Table::Align::kRight);
+  table.Column("their error", Table::Align::kRight);
+  for (const LinearWeights::Layer& layer : done.layers) {
+    report.json["layers"].push_back({{"node", layer.node},
+                                     {"weight_bytes_before", layer.bytes_before},
+                                     {"weight_bytes_after", layer.bytes_after},
+                                     {"weight_error", layer.weight_error}});
+    table.Row({layer.node, BytesText(layer.bytes_before), BytesText(layer.bytes_after),
+               PercentText(layer.weight_error)});
+  }
+  report.text =
+      fmt::format("{}: {} layers\n{}", flags.precision, done.layers.size(), table.ToString());
   return report;
 }
 
@@ -99,6 +124,9 @@ Result<PrecisionReport> QuantizeToInt8(Graph& graph, const CalibrationData& data
 
 // The forms that need no samples, and can tell their error when there are some.
 Result<PrecisionReport> Rewrite(Graph& graph, const PrecisionFlags& flags) {
+  if (flags.precision == "int8-dynamic" || flags.precision == "int4-weights") {
+    return QuantizeLinear(graph, flags);
+  }
   return Narrow(graph, flags);
 }
 
@@ -121,9 +149,11 @@ Status CheckFlags(const PrecisionFlags& flags) {
 void DefinePrecisionFlags(CLI::App& app, PrecisionFlags& flags) {
   app.add_option("--precision", flags.precision,
                  "fp16 and bf16: weights in half the bytes, computed with in float32; int8: "
-                 "weights and activations of 8 bits, see --calibrate")
+                 "weights and activations of 8 bits, see --calibrate; int8-dynamic: large linear "
+                 "layers in 8 bits, activations by their range in each run; int4-weights: weights "
+                 "of large linear layers in 4 bits, computed with in float32")
       ->type_name("PRECISION")
-      ->check(CLI::IsMember({"fp32", "fp16", "bf16", "int8"}))
+      ->check(CLI::IsMember({"fp32", "fp16", "bf16", "int8", "int8-dynamic", "int4-weights"}))
       ->capture_default_str();
   app.add_option("--calibrate", flags.calibrate,
                  "Samples of the inputs: test_data_set_K/input_I.pb, or, for a model with one "
