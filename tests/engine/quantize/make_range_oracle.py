@@ -1,4 +1,4 @@
-#!/ usr / bin / env python3
+#!/usr/bin/env python3
 """Writes range_oracle.h: NumPy's answers to what engine/quantize/range.h computes.
 
 The entropy threshold is found as the GTC 2017 slides tell it, by NumPy's own histogram and sums.
@@ -69,19 +69,20 @@ def main():
 #ifndef ERGO_TESTS_ENGINE_QUANTIZE_RANGE_ORACLE_H_
 #define ERGO_TESTS_ENGINE_QUANTIZE_RANGE_ORACLE_H_
 
-namespace ergo::testing {
-  {
-    struct RangeOracle {
-      {
-        const char* kind;
-        double min, max;
-        double percentile_1, percentile_99;
-        double entropy_threshold;
-      }
-    };
+namespace ergo::testing {{
 
-    inline constexpr RangeOracle kRangeOracles[] = {{{chr(10).join(rows)}}};
-  }}  // namespace ergo::testing
+struct RangeOracle {{
+  const char* kind;
+  double min, max;
+  double percentile_1, percentile_99;
+  double entropy_threshold;
+}};
+
+inline constexpr RangeOracle kRangeOracles[] = {{
+{chr(10).join(rows)}
+}};
+
+}}  // namespace ergo::testing
 
 #endif  // ERGO_TESTS_ENGINE_QUANTIZE_RANGE_ORACLE_H_
 """
