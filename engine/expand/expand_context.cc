@@ -22,9 +22,9 @@ Result<int64_t> ExpandContext::Extent(ValueId id, int axis) const {
   return value.shape[normal].value;
 }
 
-Result<const Tensor*> ExpandContext::InputConstant(size_t i) {
+Result<Tensor> ExpandContext::InputConstant(size_t i) {
   const Tensor* constant = graph_.Constant(Input(i));
-  if (constant != nullptr) return constant;
+  if (constant != nullptr) return *constant;
   missing_.push_back(i);
   return Unsupported("input {} is not known before the run", i);
 }

@@ -30,12 +30,11 @@ class ExpandContext {
   ValueId Input(size_t i) const { return node_.Input(i); }
   DType TypeOf(ValueId id) const { return graph_.GetValue(id).dtype; }
   DType InputType(size_t i) const { return TypeOf(Input(i)); }
-  const SymbolicShape& ShapeOf(ValueId id) const { return graph_.GetValue(id).shape; }
 
   // Facts that may become known later: Unsupported while they are not, which makes the node wait.
   Result<int> Rank(ValueId id) const;
   Result<int64_t> Extent(ValueId id, int axis) const;  // axis from the front, or below 0 the end
-  Result<const Tensor*> InputConstant(size_t i);
+  Result<Tensor> InputConstant(size_t i);
 
   // A new value: the first result of an operator of ai.onnx.
   ValueId Emit(std::string_view op, std::initializer_list<ValueId> inputs,
