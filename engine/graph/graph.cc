@@ -154,6 +154,28 @@ void Graph::RemoveNodes(const std::vector<bool>& remove) {
   Compact();
 }
 
+int Graph::RemoveDeadNodes() {
+  std::vector<int> uses = UseCounts();
+  std::vector<bool> dead(nodes_.size(), false);
+  for (size_t i = nodes_.size(); i-- > 0;) {
+    const Node& node = nodes_[i];
+    const bool used = std::ranges::any_of(node.outputs, [&](ValueId output) {
+      return output != kNoValue && uses[static_cast<size_t>(output)] > 0;
+    });
+    if (used) continue;
+    dead[i] = true;
+    for (const ValueId input : node.inputs) {
+      if (input != kNoValue) --uses[static_cast<size_t>(input)];
+    }
+    for (const Subgraph& subgraph : node.subgraphs) {
+      for (const ValueId capture : subgraph.captures) --uses[static_cast<size_t>(capture)];
+    }
+  }
+  const auto count = static_cast<int>(std::ranges::count(dead, true));
+  if (count > 0) RemoveNodes(dead);
+  return count;
+}
+
 void Graph::Compact() {
   std::vector<bool> live(values_.size(), false);
   const auto mark = [&](ValueId id) {

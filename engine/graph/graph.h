@@ -135,6 +135,9 @@ class Graph {
   // Takes out the nodes marked true, then values that nothing refers to; ids change.
   void RemoveNodes(const std::vector<bool>& remove);
   void Compact();
+  // Takes out the nodes none of whose results anybody uses, directly or through others; ids change
+  // if there are any. Returns their number.
+  int RemoveDeadNodes();
 
   // The invariants above, recursively. Internal errors that name the node; for tests and after
   // every pass in debug builds, and for graphs that come from a file.

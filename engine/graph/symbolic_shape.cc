@@ -23,4 +23,12 @@ std::string SymbolicShape::ToString() const {
   return text + "]";
 }
 
+bool SameShape(const SymbolicShape& a, const SymbolicShape& b) {
+  if (!a.RankKnown() || !b.RankKnown() || a.Rank() != b.Rank()) return false;
+  for (int axis = 0; axis < a.Rank(); ++axis) {
+    if (!a[axis].SameAs(b[axis])) return false;
+  }
+  return true;
+}
+
 }  // namespace ergo

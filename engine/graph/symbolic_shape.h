@@ -60,6 +60,9 @@ class SymbolicShape {
   std::optional<std::vector<Dim>> dims_;
 };
 
+// Both of the same rank, and all dimensions certainly the same numbers.
+bool SameShape(const SymbolicShape& a, const SymbolicShape& b);
+
 }  // namespace ergo
 
 #endif  // ERGO_ENGINE_GRAPH_SYMBOLIC_SHAPE_H_

@@ -54,7 +54,8 @@ class Folder {
       todo.pop_back();
       ERGO_RETURN_IF_ERROR(Visit(std::move(node), todo));
     }
-    RemoveDead();
+    // Compacts even when no node is dead: folded nodes' inputs may be.
+    if (graph_.RemoveDeadNodes() == 0) graph_.Compact();
     return folded_;
   }
 
@@ -208,26 +209,6 @@ class Folder {
       std::ranges::replace(node.inputs, from, to);
       for (Subgraph& subgraph : node.subgraphs) std::ranges::replace(subgraph.captures, from, to);
     }
-  }
-
-  void RemoveDead() {
-    std::vector<int> uses = graph_.UseCounts();
-    std::vector<bool> remove(static_cast<size_t>(graph_.NodeCount()), false);
-    for (NodeId id = graph_.NodeCount() - 1; id >= 0; --id) {
-      const Node& node = graph_.GetNode(id);
-      const bool used = std::ranges::any_of(node.outputs, [&](ValueId output) {
-        return output != kNoValue && uses[static_cast<size_t>(output)] > 0;
-      });
-      if (used) continue;
-      remove[static_cast<size_t>(id)] = true;
-      for (const ValueId input : node.inputs) {
-        if (input != kNoValue) --uses[static_cast<size_t>(input)];
-      }
-      for (const Subgraph& subgraph : node.subgraphs) {
-        for (const ValueId capture : subgraph.captures) --uses[static_cast<size_t>(capture)];
-      }
-    }
-    graph_.RemoveNodes(remove);
   }
 
   Graph& graph_;
