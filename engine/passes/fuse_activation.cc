@@ -30,6 +30,7 @@ std::optional<FusedActivation> AsActivation(const Graph& graph, const Node& node
   if (node.Is("Sigmoid")) return FusedActivation{"sigmoid"};
   if (node.Is("Tanh")) return FusedActivation{"tanh"};
   if (node.Is("HardSwish")) return FusedActivation{"hard_swish"};
+  if (node.Is("Swish") && node.FloatAttr("alpha", 1) == 1) return FusedActivation{"silu"};
   if (node.Is("LeakyRelu")) return FusedActivation{"leaky_relu", node.FloatAttr("alpha", 0.01f)};
   if (node.Is("Gelu") && node.StringAttr("approximate", "none") == "none") {
     return FusedActivation{"gelu"};

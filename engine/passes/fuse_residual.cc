@@ -5,18 +5,6 @@
 #include "engine/passes/rewriter.h"
 
 namespace ergo {
-namespace {
-
-bool SameShape(const SymbolicShape& a, const SymbolicShape& b) {
-  if (!a.RankKnown() || !b.RankKnown() || a.Rank() != b.Rank()) return false;
-  for (int axis = 0; axis < a.Rank(); ++axis) {
-    if (!a[axis].SameAs(b[axis])) return false;
-  }
-  return true;
-}
-
-}  // namespace
-
 Result<int> FuseResidual(Graph& graph) {
   ERGO_ASSIGN_OR_RETURN(const int inner, RunOnSubgraphs(graph, FuseResidual));
   Rewriter rewriter(graph);

@@ -10,6 +10,13 @@ namespace {
 constexpr std::array kPasses = {
     Pass{"fold-constants", "compute what does not depend on inputs", FoldConstantsPass},
     Pass{"remove-identities", "drop nodes that change nothing", RemoveIdentities},
+    Pass{"eliminate-common", "compute once what is computed twice", EliminateCommon},
+    Pass{"recognize-softmax", "Softmax from exponentials and their sums", RecognizeSoftmax},
+    Pass{"recognize-gelu", "Gelu from erf or tanh", RecognizeGelu},
+    Pass{"recognize-activations", "Swish, HardSwish, Mish and others from their formulas",
+         RecognizeActivations},
+    Pass{"recognize-layer-norm", "LayerNormalization and RMSNormalization from their moments",
+         RecognizeLayerNorm},
     Pass{"fuse-batch-norm", "BatchNormalization into the convolution before it", FuseBatchNorm},
     Pass{"fuse-conv", "Conv and a constant per-channel Add into FusedConv", FuseConv},
     Pass{"fuse-gemm", "MatMul or Gemm and a constant per-column Add into FusedGemm", FuseGemm},

@@ -51,11 +51,16 @@ Result<std::vector<PassReport>> Optimize(Graph& graph);
 
 // The passes, one a file of the same name.
 Result<int> FoldConstantsPass(Graph& graph);
-Result<int> RemoveIdentities(
-    Graph& graph);  // Identity, Dropout at inference, no-op Cast/Reshape/Transpose
-Result<int> FuseBatchNorm(Graph& graph);   // BatchNormalization after Conv, into its weights
-Result<int> FuseGemm(Graph& graph);        // MatMul + Add and Gemm -> FusedGemm
-Result<int> FuseConv(Graph& graph);        // Conv (+ Add of bias) -> FusedConv
+Result<int> RemoveIdentities(Graph& graph);  // nodes whose result is their input
+Result<int> EliminateCommon(Graph& graph);   // equal nodes and equal constants become one
+// What exporters spell out becomes the operator that it is.
+Result<int> RecognizeSoftmax(Graph& graph);      // Softmax, LogSoftmax
+Result<int> RecognizeGelu(Graph& graph);         // both forms
+Result<int> RecognizeActivations(Graph& graph);  // Sigmoid, Swish, HardSwish, Softplus, Mish ...
+Result<int> RecognizeLayerNorm(Graph& graph);    // LayerNormalization, RMSNormalization
+Result<int> FuseBatchNorm(Graph& graph);         // BatchNormalization after Conv, into its weights
+Result<int> FuseGemm(Graph& graph);              // MatMul + Add and Gemm -> FusedGemm
+Result<int> FuseConv(Graph& graph);              // Conv (+ Add of bias) -> FusedConv
 Result<int> FuseActivation(Graph& graph);  // activation into the one FusedConv/FusedGemm before it
 Result<int> FuseResidual(Graph& graph);    // Add of a same-shaped value into FusedConv/FusedGemm
 Result<int> PropagateQuantized(Graph& graph);  // Q and DQ past operators that only move elements

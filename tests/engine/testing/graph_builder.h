@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
 #include <random>
 #include <string>
@@ -96,11 +97,17 @@ inline std::vector<Tensor> RunGraph(const Graph& graph, const std::vector<Tensor
   return std::move(outputs).value();
 }
 
-// Largest |a - b| / (1 + |b|) over all float32 outputs; infinity where shapes differ.
+// Largest |a - b| / (1 + |b|) over all outputs; infinity where shapes or types differ, or values
+// that are not float32.
 inline double LargestDifference(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   double largest = a.size() == b.size() ? 0 : INFINITY;
   for (size_t i = 0; i < a.size() && i < b.size(); ++i) {
-    if (!(a[i].GetShape() == b[i].GetShape())) return INFINITY;
+    if (!(a[i].GetShape() == b[i].GetShape()) || a[i].Type() != b[i].Type()) return INFINITY;
+    if (a[i].Type() != DType::kF32) {
+      const auto bytes = static_cast<size_t>(a[i].Bytes());
+      if (bytes > 0 && std::memcmp(a[i].Data(), b[i].Data(), bytes) != 0) return INFINITY;
+      continue;
+    }
     const auto x = a[i].Span<float>(), y = b[i].Span<float>();
     for (size_t k = 0; k < x.size(); ++k) {
       const double difference = std::abs(double{x[k]} - y[k]) / (1 + std::abs(double{y[k]}));
