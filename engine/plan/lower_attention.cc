@@ -92,6 +92,7 @@ Status LowerAttention(LowerContext& context) {
     p.mask_dtype = context.InputType(3);
     p.mask_shape = context.InputShape(3);
   }
+  p.wants_scores = context.HasOutput(3);
   const int64_t stage = node.IntAttr("qk_matmul_output_mode", 0);
   if (stage < 0 || stage > 3) return InvalidArgument("qk_matmul_output_mode is {}", stage);
   p.scores_stage = static_cast<AttentionProblem::ScoresStage>(stage);

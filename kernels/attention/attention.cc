@@ -1,8 +1,10 @@
 #include "kernels/attention/attention.h"
 
 #include <array>
+#include <limits>
 
 #include "kernels/attention/attention_reference.h"
+#include "kernels/attention/attention_simd.h"
 
 namespace ergo {
 namespace {
@@ -50,6 +52,16 @@ KernelCost CostOf(const AttentionProblem& p) {
   const int64_t y = p.batch * p.q_heads * p.q_len * p.v_head;
   return {2 * p.batch * p.q_heads * p.q_len * total * (p.head + p.v_head),
           DTypeBytes(p.dtype, q + kv), DTypeBytes(p.dtype, y)};
+}
+
+double AttentionErrorBound(const AttentionProblem& p, double largest_score, double score_magnitude,
+                           double largest_value) {
+  constexpr double kEpsilon = std::numeric_limits<float>::epsilon();
+  const auto keys = static_cast<double>(p.past_len + p.kv_len);
+  // A score is off by the rounding of its sum, of the functions after it and of the difference to
+  // the largest; that is its weight's relative error, beside those of exp and of the sums.
+  const double score = (static_cast<double>(p.head) + 2) * score_magnitude + 16 * largest_score;
+  return 2 * kEpsilon * largest_value * (2 * score + keys + 16);
 }
 
 KernelCost CostOf(const RotaryEmbeddingProblem& p) {

@@ -13,7 +13,10 @@
 //           [batch, q_heads, q_len, total] at the stage `scores_stage`
 // total = past_len + kv_len. A query that may attend nothing gives a row of zeros.
 //
-// Arithmetic: the reference computes in double and rounds once.
+// Arithmetic: the reference computes in double and rounds once. The SIMD variant computes in float,
+// within AttentionErrorBound; its results do not depend on the number of workers.
+// What a masked key or value holds does not matter, not even NaN, to the reference; to the SIMD
+// variant as long as no neighbouring query attends it either.
 #ifndef ERGO_KERNELS_ATTENTION_ATTENTION_H_
 #define ERGO_KERNELS_ATTENTION_ATTENTION_H_
 
@@ -37,12 +40,19 @@ struct AttentionProblem {
   bool has_mask = false, has_nonpad = false;
   DType mask_dtype = DType::kBool;
   Shape mask_shape;
+  bool wants_scores = false;  // at the stage:
   enum class ScoresStage { kRaw = 0, kSoftcapped = 1, kMasked = 2, kProbabilities = 3 };
   ScoresStage scores_stage = ScoresStage::kRaw;
 };
 
 KernelCost CostOf(const AttentionProblem& problem);
 std::span<const KernelVariant<AttentionProblem>> AttentionVariants();
+
+// |error| of one element of Y of the SIMD variant, where no |score| (with mask and softcap) is
+// above `largest_score`, the sum of |scale q k| over a head not above `score_magnitude`, and no
+// |value| above `largest_value`.
+double AttentionErrorBound(const AttentionProblem& problem, double largest_score,
+                           double score_magnitude, double largest_value);
 
 // Rotary position embedding (Su et al., RoFormer, 2021): rotates pairs of each head's first
 // `rotary` elements by the angle of the token's position. ONNX RotaryEmbedding, opset 23.

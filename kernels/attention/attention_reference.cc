@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
+#include "kernels/attention/attention_present.h"
 #include "kernels/base/function_kernel.h"
 #include "kernels/base/real_access.h"
 
@@ -13,12 +13,6 @@ namespace ergo {
 namespace {
 
 constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
-
-// Element (b, h, i, d) of a [heads, len] operand, packed or not.
-int64_t Position(bool packed, int64_t heads, int64_t len, int64_t width, int64_t b, int64_t h,
-                 int64_t i, int64_t d) {
-  return packed ? ((b * len + i) * heads + h) * width + d : ((b * heads + h) * len + i) * width + d;
-}
 
 // One run of the reference: everything by element access, one query row at a time.
 class AttentionRun {
@@ -50,7 +44,7 @@ class AttentionRun {
         if (weight != 0) sum += weight * Value(b, kv_head, j, d);
       }
       WriteReal(args_.outputs[0],
-                Position(p_.q_packed, p_.q_heads, p_.q_len, p_.v_head, b, h, i, d), sum);
+                AttentionPosition(p_.q_packed, p_.q_heads, p_.q_len, p_.v_head, b, h, i, d), sum);
     }
   }
 
@@ -58,19 +52,19 @@ class AttentionRun {
   double Key(int64_t b, int64_t h, int64_t j, int64_t d) const {
     if (j < p_.past_len) {
       return ReadReal(args_.inputs[4],
-                      Position(false, p_.kv_heads, p_.past_len, p_.head, b, h, j, d));
+                      AttentionPosition(false, p_.kv_heads, p_.past_len, p_.head, b, h, j, d));
     }
-    return ReadReal(args_.inputs[1], Position(p_.k_packed, p_.kv_heads, p_.kv_len, p_.head, b, h,
-                                              j - p_.past_len, d));
+    return ReadReal(args_.inputs[1], AttentionPosition(p_.k_packed, p_.kv_heads, p_.kv_len, p_.head,
+                                                       b, h, j - p_.past_len, d));
   }
 
   double Value(int64_t b, int64_t h, int64_t j, int64_t d) const {
     if (j < p_.past_len) {
       return ReadReal(args_.inputs[5],
-                      Position(false, p_.kv_heads, p_.past_len, p_.v_head, b, h, j, d));
+                      AttentionPosition(false, p_.kv_heads, p_.past_len, p_.v_head, b, h, j, d));
     }
-    return ReadReal(args_.inputs[2], Position(p_.v_packed, p_.kv_heads, p_.kv_len, p_.v_head, b, h,
-                                              j - p_.past_len, d));
+    return ReadReal(args_.inputs[2], AttentionPosition(p_.v_packed, p_.kv_heads, p_.kv_len,
+                                                       p_.v_head, b, h, j - p_.past_len, d));
   }
 
   void Score(int64_t b, int64_t h, int64_t i, std::span<double> scores) const {
@@ -78,7 +72,7 @@ class AttentionRun {
     for (int64_t j = 0; j < total_; ++j) {
       double sum = 0;
       for (int64_t d = 0; d < p_.head; ++d) {
-        const int64_t q = Position(p_.q_packed, p_.q_heads, p_.q_len, p_.head, b, h, i, d);
+        const int64_t q = AttentionPosition(p_.q_packed, p_.q_heads, p_.q_len, p_.head, b, h, i, d);
         sum += ReadReal(args_.inputs[0], q) * Key(b, kv_head, j, d);
       }
       scores[static_cast<size_t>(j)] = sum * p_.scale;
@@ -138,29 +132,6 @@ class AttentionRun {
   int64_t total_;
 };
 
-// present = past, then the new ones, as [batch, kv_heads, total, width].
-void WritePresent(const AttentionProblem& p, const TensorView& fresh, const TensorView& past,
-                  bool packed, int64_t width, const MutableTensorView& present) {
-  const auto element = static_cast<size_t>(DTypeBits(p.dtype) / 8);
-  const size_t row = static_cast<size_t>(width) * element;
-  auto* to = static_cast<std::byte*>(present.data);
-  for (int64_t b = 0; b < p.batch; ++b) {
-    for (int64_t h = 0; h < p.kv_heads; ++h) {
-      for (int64_t j = 0; j < p.past_len + p.kv_len; ++j, to += row) {
-        const bool old = j < p.past_len;
-        const int64_t from =
-            old ? Position(false, p.kv_heads, p.past_len, width, b, h, j, 0)
-                : Position(packed, p.kv_heads, p.kv_len, width, b, h, j - p.past_len, 0);
-        const void* source = old ? past.data : fresh.data;
-        if (row > 0) {
-          std::memcpy(
-              to, static_cast<const std::byte*>(source) + static_cast<size_t>(from) * element, row);
-        }
-      }
-    }
-  }
-}
-
 bool IsSupported(DType dtype) {
   return IsFloatingPoint(dtype) && HasRealAccess(dtype);
 }
@@ -174,17 +145,7 @@ MadeKernel MakeAttentionReference(const AttentionProblem& problem, const MakeCon
   const size_t workspace = total * sizeof(double) * static_cast<size_t>(context.max_workers);
   return MakeFunctionKernel(
       [problem, total](const KernelArgs& args) {
-        const auto has = [&](size_t i) {
-          return args.outputs.size() > i && args.outputs[i].Present();
-        };
-        if (has(1)) {
-          WritePresent(problem, args.inputs[1], args.inputs[4], problem.k_packed, problem.head,
-                       args.outputs[1]);
-        }
-        if (has(2)) {
-          WritePresent(problem, args.inputs[2], args.inputs[5], problem.v_packed, problem.v_head,
-                       args.outputs[2]);
-        }
+        WritePresents(problem, args);
         auto* scores = reinterpret_cast<double*>(args.workspace.data());
         const int64_t rows = problem.batch * problem.q_heads * problem.q_len;
         args.parallel.Run(rows, [&](int64_t row, int worker) {
@@ -202,7 +163,7 @@ MadeKernel MakeRotaryEmbeddingReference(const RotaryEmbeddingProblem& problem, c
     const int64_t half = p.rotary / 2;
     args.parallel.Run(p.batch * p.heads * p.len, [&](int64_t row, int) {
       const int64_t i = row % p.len, h = row / p.len % p.heads, b = row / p.len / p.heads;
-      const int64_t base = Position(p.packed, p.heads, p.len, p.head, b, h, i, 0);
+      const int64_t base = AttentionPosition(p.packed, p.heads, p.len, p.head, b, h, i, 0);
       int64_t angles = b * p.len + i;
       if (p.has_positions) {
         angles = std::clamp<int64_t>(args.inputs[3].As<int64_t>()[angles], 0, p.positions - 1);

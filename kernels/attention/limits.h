@@ -1,0 +1,18 @@
+// Limits of the attention family.
+#ifndef ERGO_KERNELS_ATTENTION_LIMITS_H_
+#define ERGO_KERNELS_ATTENTION_LIMITS_H_
+
+#include <cstdint>
+
+namespace ergo {
+
+// Queries of one head, and keys, that the SIMD variant works on at a time: the scores of a tile,
+// its queries and results, and the values of a block of keys stay in the second-level cache.
+inline constexpr int64_t kAttentionTileRows = 64;
+inline constexpr int64_t kAttentionBlockKeys = 64;
+// Heads wider than this go to the reference.
+inline constexpr int64_t kMaxAttentionHead = 1024;
+
+}  // namespace ergo
+
+#endif  // ERGO_KERNELS_ATTENTION_LIMITS_H_
