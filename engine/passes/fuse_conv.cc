@@ -1,14 +1,11 @@
 // Conv becomes ergo.FusedConv, which the later passes give an activation and a residual, and takes
 // over a constant per-channel Add behind it as its bias.
+#include "engine/passes/fusible.h"
 #include "engine/passes/passes.h"
 #include "engine/passes/rewriter.h"
 
 namespace ergo {
 namespace {
-
-bool IsFusedConv(const Node& node) {
-  return node.domain == "ergo" && node.op == "FusedConv";
-}
 
 // The constant as a bias of [channels] if adding it to a convolution's result of `rank` adds one
 // number a channel: shape [.., C, 1, .., 1] with C at axis 1 of the result and ones elsewhere.
@@ -59,7 +56,7 @@ Result<int> FuseConv(Graph& graph) {
     for (size_t side = 0; side < 2; ++side) {
       const ValueId absorbed = node.inputs[side];
       const Node* conv = rewriter.SoleProducer(absorbed);
-      if (conv == nullptr || !IsFusedConv(*conv)) continue;
+      if (conv == nullptr || !IsErgo(*conv, "FusedConv")) continue;
       std::optional<Node> fused = AbsorbBias(graph, *conv, node.inputs[1 - side]);
       if (!fused) continue;
       rewriter.FuseForward(id, absorbed, std::move(*fused));

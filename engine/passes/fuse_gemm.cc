@@ -1,14 +1,11 @@
 // MatMul and plain Gemm become ergo.FusedGemm, which the later passes give an activation and a
 // residual, and take over a constant Add of one number a column behind them as their bias.
+#include "engine/passes/fusible.h"
 #include "engine/passes/passes.h"
 #include "engine/passes/rewriter.h"
 
 namespace ergo {
 namespace {
-
-bool IsFusedGemm(const Node& node) {
-  return node.domain == "ergo" && node.op == "FusedGemm";
-}
 
 bool IsMatrix(const Graph& graph, ValueId id) {
   const Value& value = graph.GetValue(id);
@@ -88,7 +85,7 @@ Result<int> FuseGemm(Graph& graph) {
     for (size_t side = 0; side < 2; ++side) {
       const ValueId absorbed = node.inputs[side];
       const Node* gemm = rewriter.SoleProducer(absorbed);
-      if (gemm == nullptr || !IsFusedGemm(*gemm)) continue;
+      if (gemm == nullptr || !IsErgo(*gemm, "FusedGemm")) continue;
       std::optional<Node> fused = AbsorbBias(graph, *gemm, node.inputs[1 - side]);
       if (!fused) continue;
       rewriter.FuseForward(id, absorbed, std::move(*fused));

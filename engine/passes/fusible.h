@@ -2,6 +2,8 @@
 #ifndef ERGO_ENGINE_PASSES_FUSIBLE_H_
 #define ERGO_ENGINE_PASSES_FUSIBLE_H_
 
+#include <string_view>
+
 #include "engine/graph/graph.h"
 
 namespace ergo {
@@ -9,10 +11,15 @@ namespace ergo {
 // Input number of the residual Z of both fused operators.
 inline constexpr size_t kFusedResidual = 3;
 
+// True for an operator of ours.
+inline bool IsErgo(const Node& node, std::string_view op) {
+  return node.domain == "ergo" && node.op == op;
+}
+
 // True for a fused operator that has no activation yet (and so may still take a residual too, if it
 // has none).
 inline bool AcceptsActivation(const Node& node) {
-  return node.domain == "ergo" && (node.op == "FusedConv" || node.op == "FusedGemm") &&
+  return (IsErgo(node, "FusedConv") || IsErgo(node, "FusedGemm")) &&
          node.StringAttr("activation", "none") == "none";
 }
 

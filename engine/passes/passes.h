@@ -53,6 +53,12 @@ Result<std::vector<PassReport>> Optimize(Graph& graph);
 Result<int> FoldConstantsPass(Graph& graph);
 Result<int> RemoveIdentities(Graph& graph);  // nodes whose result is their input
 Result<int> EliminateCommon(Graph& graph);   // equal nodes and equal constants become one
+Result<int> FoldShapes(Graph& graph);        // shape arithmetic over partly known dimensions
+Result<int> MergeReshapes(Graph& graph);     // chains of them become one
+Result<int> MergeTransposes(Graph& graph);   // two become one; of ones only: a Reshape
+Result<int> SinkTransposes(Graph& graph);    // behind elementwise operators, to meet their inverses
+Result<int> FuseTranspose(Graph& graph);     // of the last two axes, into the product that reads it
+Result<int> LiftReshapes(Graph& graph);      // from around the product of rows
 // What exporters spell out becomes the operator that it is.
 Result<int> RecognizeSoftmax(Graph& graph);      // Softmax, LogSoftmax
 Result<int> RecognizeGelu(Graph& graph);         // both forms
