@@ -4,7 +4,7 @@
 
 #include "engine/passes/passes.h"
 #include "engine/passes/rewriter.h"
-#include "engine/plan/data_dependent.h"
+#include "engine/plan/random_seed.h"
 
 namespace ergo {
 namespace {
@@ -66,7 +66,7 @@ std::string KeyOf(const Node& node) {
 }
 
 bool MayBeShared(const Node& node) {
-  return node.subgraphs.empty() && !IsRandom(node.domain, node.op) && !node.Is("Dropout");
+  return node.subgraphs.empty() && !IsRandom(node) && !node.Is("Dropout");
 }
 
 void ShareConstants(const Graph& graph, Rewriter& rewriter) {

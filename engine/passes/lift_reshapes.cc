@@ -7,13 +7,16 @@
 namespace ergo {
 namespace {
 
-// All dimensions but the last.
+// The same dimensions but the last. Both have as many rows in all, so that where all others are the
+// same, one that is not known to be is too.
 bool SameRows(const SymbolicShape& a, const SymbolicShape& b) {
   if (!a.RankKnown() || !b.RankKnown() || a.Rank() != b.Rank() || a.Rank() < 2) return false;
+  int open = 0;
   for (int axis = 0; axis + 1 < a.Rank(); ++axis) {
-    if (!a[axis].SameAs(b[axis])) return false;
+    if (a[axis].Known() && b[axis].Known() && a[axis].value != b[axis].value) return false;
+    if (!a[axis].SameAs(b[axis])) ++open;
   }
-  return true;
+  return open <= 1;
 }
 
 bool SameLast(const SymbolicShape& a, const SymbolicShape& b) {

@@ -64,9 +64,12 @@ Result<int> RecognizeSoftmax(Graph& graph);      // Softmax, LogSoftmax
 Result<int> RecognizeGelu(Graph& graph);         // both forms
 Result<int> RecognizeActivations(Graph& graph);  // Sigmoid, Swish, HardSwish, Softplus, Mish ...
 Result<int> RecognizeLayerNorm(Graph& graph);    // LayerNormalization, RMSNormalization
-Result<int> FuseBatchNorm(Graph& graph);         // BatchNormalization after Conv, into its weights
 Result<int> FuseGemm(Graph& graph);              // MatMul + Add and Gemm -> FusedGemm
-Result<int> FuseConv(Graph& graph);              // Conv (+ Add of bias) -> FusedConv
+Result<int> RecognizeAttention(Graph& graph);    // from products and Softmax
+Result<int> PackAttention(Graph& graph);         // heads side by side, without Transposes
+Result<int> FoldAffine(Graph& graph);            // BatchNormalization, scales, shifts into weights
+Result<int> FusePad(Graph& graph);               // into the convolution or pooling behind it
+Result<int> FuseConv(Graph& graph);              // Conv -> FusedConv
 Result<int> FuseActivation(Graph& graph);  // activation into the one FusedConv/FusedGemm before it
 Result<int> FuseResidual(Graph& graph);    // Add of a same-shaped value into FusedConv/FusedGemm
 Result<int> PropagateQuantized(Graph& graph);  // Q and DQ past operators that only move elements

@@ -37,33 +37,6 @@ TEST(FoldConstantsTest, LeavesSymbolicShapesForPlanTime) {
   EXPECT_THAT(Operators(graph), ElementsAre("Shape"));
 }
 
-TEST(FuseBatchNormTest, GoesIntoWeightsAndBias) {
-  for (const bool with_bias : {false, true}) {
-    GraphBuilder b;
-    const ValueId x = b.Input("x", DType::kF32, Shape{1, 3, 7, 5});
-    std::vector<ValueId> operands = {x, b.Weights({4, 3, 3, 3})};
-    if (with_bias) operands.push_back(b.Weights({4}));
-    const ValueId conv = b.Op("Conv", operands);
-    const ValueId variance = b.Op("Abs", {b.Weights({4})});
-    const ValueId norm =
-        b.Op("BatchNormalization", {conv, b.Weights({4}), b.Weights({4}), b.Weights({4}), variance},
-             {}, 15);
-    const Graph graph = Optimized(b.Build({norm}));
-    EXPECT_THAT(Operators(graph), ElementsAre("FusedConv"));
-  }
-}
-
-TEST(FuseBatchNormTest, NeedsTheConvolutionForItselfAlone) {
-  GraphBuilder b;
-  const ValueId x = b.Input("x", DType::kF32, Shape{1, 3, 7, 5});
-  const ValueId conv = b.Op("Conv", {x, b.Weights({4, 3, 3, 3})});
-  const ValueId ones = b.Constant(Tensor::FromValues<float>({4}, {1, 2, 3, 4}));
-  const ValueId norm =
-      b.Op("BatchNormalization", {conv, ones, b.Weights({4}), b.Weights({4}), ones}, {}, 15);
-  const Graph graph = Optimized(b.Build({norm, conv}));
-  EXPECT_THAT(Operators(graph), ElementsAre("FusedConv", "BatchNormalization"));
-}
-
 TEST(FuseConvTest, TakesAChannelBiasAndRefusesOthers) {
   for (const bool per_channel : {true, false}) {
     GraphBuilder b;
