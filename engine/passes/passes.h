@@ -30,7 +30,7 @@
 namespace ergo {
 
 struct Pass {
-  std::string_view name;         // "fuse-batch-norm"
+  std::string_view name;         // "fold-affine"
   std::string_view description;  // one line for people
   // Rewrites the graph (subgraphs included) and returns the number of places changed.
   Result<int> (*run)(Graph& graph);

@@ -32,12 +32,12 @@ class ConvertTest(CommandTest):
         self.assertEqual(report["output_bytes"], out.stat().st_size)
         self.assertLess(report["nodes_after"], report["nodes_before"])
         changes = {entry["pass"]: entry["changes"] for entry in report["passes"]}
-        self.assertGreater(changes["fuse-batch-norm"], 0)
+        self.assertGreater(changes["fold-affine"], 0)
         self.assertGreater(changes["fuse-activation"], 0)
         self.assertEqual(self.names(), ["digits.ergo"])
         text = self.ergo("convert", MODEL, "-o", out).stdout
         self.assertIn(f"{report['nodes_before']} nodes -> {report['nodes_after']}", text)
-        self.assertIn("fuse-batch-norm", text)
+        self.assertIn("fold-affine", text)
 
     def test_no_optimize_keeps_the_graph(self):
         out = self.folder / "digits.ergo"
