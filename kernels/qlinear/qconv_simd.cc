@@ -20,7 +20,6 @@
 #include "kernels/qgemm/qgemm_tile-inl.h"
 #include "kernels/qlinear/epilogue-inl.h"
 #include "kernels/qlinear/qlinear.h"
-#include "kernels/qlinear/qlinear_variants.h"
 
 #ifndef ERGO_KERNELS_QLINEAR_QCONV_SIMD_CC_ONCE_
 #define ERGO_KERNELS_QLINEAR_QCONV_SIMD_CC_ONCE_
@@ -384,7 +383,7 @@ class QConvSimd final : public Kernel {
 
 }  // namespace
 
-MadeKernel MakeQLinearSimd(const QConvProblem& problem, const MakeContext& context) {
+MadeKernel MakeQConvSimd(const QConvProblem& problem, const MakeContext& context) {
   ERGO_RETURN_IF_ERROR(CheckWindow(problem.window));
   ERGO_RETURN_IF_ERROR(CheckEpilogue(problem.epilogue));
   if (!problem.weights.Present() || !problem.zero_w.Present()) {

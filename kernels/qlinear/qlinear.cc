@@ -1,31 +1,25 @@
 #include "kernels/qlinear/qlinear.h"
 
-#include "kernels/qlinear/qlinear_variants.h"
-
 namespace ergo {
-namespace {
-
-constexpr KernelVariant<QConvProblem> kConvVariants[] = {
-#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
-  {{"qconv", name, device, dtypes, layout, needs}, make},
-#include "kernels/qlinear/qlinear_variants.inc"
-#undef ERGO_KERNEL_VARIANT
-};
-
-constexpr KernelVariant<QMatMulProblem> kMatMulVariants[] = {
-#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
-  {{"qmatmul", name, device, dtypes, layout, needs}, make},
-#include "kernels/qlinear/qlinear_variants.inc"
-#undef ERGO_KERNEL_VARIANT
-};
-
-}  // namespace
 
 std::span<const KernelVariant<QConvProblem>> QConvVariants() {
-  return kConvVariants;
+  static constexpr KernelVariant<QConvProblem> kVariants[] = {
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
+  {{"qconv", #name, Device::device, dtypes, layout, needs}, make},
+#include "kernels/qlinear/qconv_variants.inc"
+#undef ERGO_KERNEL_VARIANT
+  };
+  return kVariants;
 }
+
 std::span<const KernelVariant<QMatMulProblem>> QMatMulVariants() {
-  return kMatMulVariants;
+  static constexpr KernelVariant<QMatMulProblem> kVariants[] = {
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
+  {{"qmatmul", #name, Device::device, dtypes, layout, needs}, make},
+#include "kernels/qlinear/qmatmul_variants.inc"
+#undef ERGO_KERNEL_VARIANT
+  };
+  return kVariants;
 }
 
 KernelCost CostOf(const QConvProblem& p) {

@@ -52,6 +52,15 @@ struct QMatMulProblem {
 KernelCost CostOf(const QMatMulProblem& problem);
 std::span<const KernelVariant<QMatMulProblem>> QMatMulVariants();
 
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
+  MadeKernel make(const QConvProblem& problem, const MakeContext& context);
+#include "kernels/qlinear/qconv_variants.inc"
+#undef ERGO_KERNEL_VARIANT
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
+  MadeKernel make(const QMatMulProblem& problem, const MakeContext& context);
+#include "kernels/qlinear/qmatmul_variants.inc"
+#undef ERGO_KERNEL_VARIANT
+
 }  // namespace ergo
 
 #endif  // ERGO_KERNELS_QLINEAR_QLINEAR_H_

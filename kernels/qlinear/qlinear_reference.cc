@@ -3,7 +3,7 @@
 
 #include "kernels/base/function_kernel.h"
 #include "kernels/base/real_access.h"
-#include "kernels/qlinear/qlinear_variants.h"
+#include "kernels/qlinear/qlinear.h"
 
 namespace ergo {
 namespace {
@@ -134,7 +134,7 @@ void RunMatMulRow(const QMatMulProblem& p, const KernelArgs& args, int64_t row) 
 
 }  // namespace
 
-MadeKernel MakeQLinearReference(const QConvProblem& problem, const MakeContext&) {
+MadeKernel MakeQConvReference(const QConvProblem& problem, const MakeContext&) {
   ERGO_RETURN_IF_ERROR(CheckWindow(problem.window));
   ERGO_RETURN_IF_ERROR(CheckEpilogue(problem.epilogue));
   if (!IsByte(problem.x_dtype) || !IsByte(problem.w_dtype)) {
@@ -146,7 +146,7 @@ MadeKernel MakeQLinearReference(const QConvProblem& problem, const MakeContext&)
   });
 }
 
-MadeKernel MakeQLinearReference(const QMatMulProblem& problem, const MakeContext&) {
+MadeKernel MakeQMatMulReference(const QMatMulProblem& problem, const MakeContext&) {
   ERGO_RETURN_IF_ERROR(CheckEpilogue(problem.epilogue));
   if (!IsByte(problem.a_dtype) || !IsByte(problem.b_dtype)) {
     return Unsupported("{} x {}", DTypeName(problem.a_dtype), DTypeName(problem.b_dtype));

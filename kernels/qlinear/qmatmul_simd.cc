@@ -14,7 +14,6 @@
 #include "kernels/qgemm/qgemm.h"
 #include "kernels/qlinear/epilogue-inl.h"
 #include "kernels/qlinear/qlinear.h"
-#include "kernels/qlinear/qlinear_variants.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ergo {
@@ -114,7 +113,7 @@ Shape BatchOf(const Shape& shape) {
 
 }  // namespace
 
-MadeKernel MakeQLinearSimd(const QMatMulProblem& problem, const MakeContext& context) {
+MadeKernel MakeQMatMulSimd(const QMatMulProblem& problem, const MakeContext& context) {
   ERGO_RETURN_IF_ERROR(CheckEpilogue(problem.epilogue));
   if (problem.a_per_row) return Unsupported("a scale or zero point a row");
   QGemmProblem product;

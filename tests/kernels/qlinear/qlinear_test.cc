@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 
 #include "tests/kernels/variant_testing.h"
@@ -177,6 +178,8 @@ void ExpectSame(const TestTensor& got, const TestTensor& expected, bool exact) {
   }
 }
 
+std::map<std::string, int> runs;  // of each variant, so that none goes untested
+
 template <typename Problem>
 void CheckVariants(std::span<const KernelVariant<Problem>> variants, const Problem& problem,
                    const Operands& operands, const Shape& y, const std::vector<int64_t>& sums,
@@ -195,6 +198,7 @@ void CheckVariants(std::span<const KernelVariant<Problem>> variants, const Probl
         continue;
       }
       ASSERT_TRUE(made.ok()) << made.status().ToString();
+      ++runs[std::string(variant->info.variant)];
       TestTensor got(problem.epilogue.y, y);
       ThreadedFor threads(workers);
       RunKernel(**made, operands.views, {got.View()}, threads);
@@ -232,6 +236,17 @@ ConvShape DrawConvShape(std::mt19937& random) {
       shape.window.dilations[axis] = of({1, 1, 1, 2});
       shape.window.pads_begin[axis] = of({0, 1, 2});
       shape.window.pads_end[axis] = of({0, 1, 2});
+    }
+    if (style == 2 && random() % 3 > 0) {  // what the depthwise variant is for
+      const int64_t kernel = of({3, 5}), stride = of({1, 2});
+      shape.window.in[0] = shape.window.kernel[0] = shape.window.strides[0] = 1;
+      shape.window.pads_begin[0] = shape.window.pads_end[0] = 0;
+      for (size_t axis = 1; axis < kSpatialAxes; ++axis) {
+        shape.window.kernel[axis] = kernel;
+        shape.window.strides[axis] = stride;
+        shape.window.dilations[axis] = 1;
+      }
+      shape.window.in[1] = of({2, 7, 40, 150});
     }
     for (size_t axis = 0; axis < kSpatialAxes; ++axis) {
       shape.window.out[axis] = shape.window.FittingOut(axis);
@@ -323,6 +338,8 @@ TEST(QConvTest, EveryVariantOnEveryTarget) {
       if (::testing::Test::HasFatalFailure()) return;
     }
   });
+  for (const auto& variant : QConvVariants())
+    EXPECT_GT(runs[std::string(variant.info.variant)], 20);
 }
 
 void CheckMatMul(uint32_t seed, const std::string& target) {
@@ -424,9 +441,8 @@ TEST(QMatMulTest, ActivationsThatDoNotCommuteWithScales) {
 TEST(QConvTest, DeclinesWhatItDoesNotKnowInTime) {
   QConvProblem p;
   p.batch = p.in_channels = p.out_channels = 1;
-  const auto& simd = QConvVariants().front();
-  ASSERT_EQ(simd.info.variant, "simd");
-  EXPECT_EQ(simd.make(p, MakeContext{}).status().code(), StatusCode::kUnsupported);
+  EXPECT_EQ(MakeQConvSimd(p, MakeContext{}).status().code(), StatusCode::kUnsupported);
+  EXPECT_EQ(MakeQConvDepthwise(p, MakeContext{}).status().code(), StatusCode::kUnsupported);
   p.epilogue.y = DType::kF64;
   EXPECT_EQ(QConvVariants().back().make(p, MakeContext{}).status().code(),
             StatusCode::kUnsupported);
