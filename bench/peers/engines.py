@@ -24,6 +24,7 @@ class OnnxRuntime:
         options.log_severity_level = 3
         self.session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self.version = ort.__version__
+        self.inputs = inputs  # whose memory the binding shares
         self.binding = self.session.io_binding()
         for port, array in zip(self.session.get_inputs(), inputs):
             self.binding.bind_cpu_input(port.name, array)
@@ -54,6 +55,7 @@ class OpenVino:
         }
         self.compiled = core.compile_model(network, "CPU", settings)
         self.version = openvino.__version__.split("-")[0]
+        self.inputs = inputs  # whose memory the request shares
         self.request = self.compiled.create_infer_request()
         for i, array in enumerate(inputs):
             self.request.set_input_tensor(i, openvino.Tensor(array, shared_memory=True))
