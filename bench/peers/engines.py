@@ -72,27 +72,31 @@ class OpenVino:
 
 
 class Torch:
-    """The module that the model was exported from, in eager mode."""
+    """The module that tests/exports/export_models.py exported the model from, in eager mode."""
 
     compiled = False
 
     def __init__(self, model, inputs, threads):
-        import importlib.util
-        import json
         import pathlib
+        import sys
 
         import torch
 
-        # Beside the model: which script makes the module, and under which name.
-        told = json.loads(pathlib.Path(model).with_name("torch.json").read_text())
-        spec = importlib.util.spec_from_file_location("exported", told["script"])
-        script = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(script)
+        sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tests" / "exports"))
+        import sequence_models
+        import vision_models
+        from model_spec import settle
+
+        # .../resnet50-torchscript/model.onnx
+        name = pathlib.Path(model).parent.name.rpartition("-")[0]
+        specs = {spec.name: spec for spec in [*vision_models.specs(), *sequence_models.specs()]}
+        if name not in specs:
+            raise ValueError(f"no module is known of the name '{name}'")
         torch.set_num_threads(threads)
         self.torch = torch
-        self.module = script.make_module(told["name"]).eval()
+        self.names = specs[name].output_names
+        self.module = settle(specs[name].make(), specs[name])
         self.inputs = [torch.from_numpy(array) for array in inputs]
-        self.names = told["outputs"]
         self.version = torch.__version__
         if self.compiled:
             self.module = torch.compile(self.module)

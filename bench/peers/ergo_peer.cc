@@ -1,9 +1,8 @@
 // Ergo as one of the engines of bench/peers/compare: a process that loads one model and runs it
 // when told to, by JSON lines on stdin and stdout. bench/peers/worker.py, which the other engines
 // use, describes them.
-#include <sys/resource.h>
-
 #include <chrono>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -107,10 +106,16 @@ class Peer {
     return Json{{"names", names}};
   }
 
+  // Not getrusage's, which begins with what the parent had.
   static Result<Json> PeakMemory() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    return Json{{"peak_rss_bytes", usage.ru_maxrss * 1024}};
+    std::ifstream status("/proc/self/status");
+    for (std::string word; status >> word;) {
+      int64_t kilobytes = 0;
+      if (word == "VmHWM:" && status >> kilobytes) {
+        return Json{{"peak_rss_bytes", kilobytes * 1024}};
+      }
+    }
+    return NotFound("no VmHWM in /proc/self/status");
   }
 
   tool::LoadedModel loaded_;

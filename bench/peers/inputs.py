@@ -15,22 +15,28 @@ def load(path):
     return np.load(path)
 
 
-def arrays(path, dims):
-    """The inputs recorded beside the model (test_data_set_0/input_0.pb, ...), or random ones:
-    floats normal, integers in [0, 10), free dimensions as `dims` ("NAME=N") says, else 1."""
+def ports_of(path):
     import onnx
 
     model = onnx.load(path, load_external_data=False)
     weights = {weight.name for weight in model.graph.initializer}
-    ports = [port for port in model.graph.input if port.name not in weights]
-    recorded = [
-        pathlib.Path(path).parent / "test_data_set_0" / f"input_{i}.pb" for i in range(len(ports))
-    ]
-    if not dims and ports and all(file.exists() for file in recorded):
-        return [onnx.numpy_helper.to_array(onnx.load_tensor(str(file))) for file in recorded]
+    return [port for port in model.graph.input if port.name not in weights]
+
+
+def recorded_arrays(path, number):
+    """test_data_set_K/input_0.pb, ... beside the model."""
+    import onnx
+
+    folder = pathlib.Path(path).parent / f"test_data_set_{number}"
+    files = [folder / f"input_{i}.pb" for i in range(len(ports_of(path)))]
+    return [onnx.numpy_helper.to_array(onnx.load_tensor(str(file))) for file in files]
+
+
+def random_arrays(path, dims):
+    """Floats normal, integers in [0, 10), free dimensions as `dims` ("NAME=N") says, else 1."""
     given = dict(text.split("=", 1) for text in dims)
     generator = np.random.default_rng(SEED)
-    return [random_array(port, given, generator) for port in ports]
+    return [random_array(port, given, generator) for port in ports_of(path)]
 
 
 def random_array(port, given, generator):
