@@ -105,7 +105,8 @@ Status InferCausalConv(InferContext& context) {
 }
 
 constexpr std::array kSchemas = {
-    OpSchema{"", "Attention", 23, 3, 7, 1, 4, InferAttention},
+    OpSchema{"", "Attention", 23, 3, 6, 1, 4, InferAttention},
+    OpSchema{"", "Attention", 24, 3, 7, 1, 4, InferAttention},
     OpSchema{"", "RotaryEmbedding", 23, 3, 4, 1, 1, InferSameAsFirst},
     OpSchema{"", "TensorScatter", 24, 2, 3, 1, 1, InferSameAsFirst},
     OpSchema{"", "LinearAttention", 27, 3, 6, 1, 2, InferLinearAttention},

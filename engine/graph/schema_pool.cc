@@ -33,7 +33,8 @@ Status InferGlobalPool(InferContext& context) {
 }
 
 constexpr OpSchema kSchemas[] = {
-    {"", "MaxPool", 1, 1, 1, 1, 2, InferPool},
+    {"", "MaxPool", 1, 1, 1, 1, 1, InferPool},
+    {"", "MaxPool", 8, 1, 1, 1, 2, InferPool},
     {"", "AveragePool", 1, 1, 1, 1, 1, InferPool},
     {"", "LpPool", 2, 1, 1, 1, 1, InferPool},
     {"", "GlobalMaxPool", 1, 1, 1, 1, 1, InferGlobalPool},

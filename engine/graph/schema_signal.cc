@@ -83,7 +83,8 @@ Status InferMelWeights(InferContext& context) {
 }
 
 constexpr std::array kSchemas = {
-    OpSchema{"", "DFT", 17, 1, 3, 1, 1, InferDft},
+    OpSchema{"", "DFT", 17, 1, 2, 1, 1, InferDft},
+    OpSchema{"", "DFT", 20, 1, 3, 1, 1, InferDft},
     OpSchema{"", "STFT", 17, 2, 4, 1, 1, InferStft},
     OpSchema{"", "HannWindow", 17, 1, 1, 1, 1, InferWindow},
     OpSchema{"", "HammingWindow", 17, 1, 1, 1, 1, InferWindow},

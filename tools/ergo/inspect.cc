@@ -1,11 +1,15 @@
 // ergo inspect.
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "engine/graph/op_schema.h"
 #include "formats/model_file.h"
 #include "kernels/base/simd_targets.h"
 #include "kernels/registry.h"
@@ -39,6 +43,8 @@ class Inspect final : public Command {
     app.add_option("model", path_, "An ONNX or .ergo model")->type_name("MODEL");
     DefineShapeFlags(app, shapes_);
     app.add_flag("--kernels", kernels_, "List every kernel variant and SIMD target there is");
+    app.add_flag("--operators", operators_,
+                 "List every operator there is, with the opset from which each form of it holds");
     app.add_flag("--steps", steps_, "List every step of the plan");
     DefineModelFlags(app, flags_);
     DefineJson(app);
@@ -46,7 +52,10 @@ class Inspect final : public Command {
 
   Result<ExitCode> Run() override {
     if (kernels_) return ShowKernels();
-    if (path_.empty()) return InvalidArgument("which model? Give a file, or --kernels");
+    if (operators_) return ShowOperators();
+    if (path_.empty()) {
+      return InvalidArgument("which model? Give a file, --kernels or --operators");
+    }
     ERGO_ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(path_, flags_));
     const Model& model = *loaded.model;
     tool::Json document = {{"model", path_}, {"file_bytes", loaded.file_bytes}};
@@ -92,6 +101,49 @@ class Inspect final : public Command {
       Print("{}SIMD targets of this machine, best first:{}\n", table.ToString(), targets);
     }
     return kExitOk;
+  }
+
+  // Those that only passes make are not for models.
+  Result<ExitCode> ShowOperators() const {
+    std::map<std::string, std::vector<const OpSchema*>> operators;
+    for (const OpSchema* schema : AllSchemas()) {
+      if (schema->domain == "ergo") continue;
+      const std::string domain(schema->domain.empty() ? "ai.onnx" : schema->domain);
+      operators[fmt::format("{}.{}", domain, schema->op)].push_back(schema);
+    }
+    tool::Json document = {{"operators", tool::Json::array()}};
+    Table table;
+    for (const char* header : {"operator", "since opset"}) table.Column(header);
+    for (auto& [name, schemas] : operators) {
+      std::ranges::sort(schemas, {}, &OpSchema::since_version);
+      std::vector<int> versions;
+      for (const OpSchema* schema : schemas) {
+        versions.push_back(schema->since_version);
+        document["operators"].push_back({{"domain", schema->domain},
+                                         {"op", schema->op},
+                                         {"since", schema->since_version},
+                                         {"inputs", {schema->min_inputs, schema->max_inputs}},
+                                         {"outputs", {schema->min_outputs, schema->max_outputs}},
+                                         {"runs", Runs(*schema)}});
+      }
+      table.Row({name, fmt::format("{}", fmt::join(versions, ", "))});
+    }
+    if (Json()) {
+      PrintJson(document);
+    } else {
+      Print("{}", table.ToString());
+    }
+    return kExitOk;
+  }
+
+  static bool Runs(const OpSchema& schema) {
+    Graph graph;
+    Node node;
+    node.domain = schema.domain;
+    node.op = schema.op;
+    node.opset = schema.since_version;
+    graph.AddNode(std::move(node));
+    return FindUnsupported(graph).empty();
   }
 
   static void AddMetadata(const Graph& graph, tool::Json& document, std::string& text) {
@@ -209,7 +261,7 @@ class Inspect final : public Command {
   std::string path_;
   ShapeFlags shapes_;
   ModelFlags flags_;
-  bool kernels_ = false, steps_ = false;
+  bool kernels_ = false, operators_ = false, steps_ = false;
 };
 
 }  // namespace

@@ -80,7 +80,7 @@ TEST(SchemaMoveTest, FlattensSqueezesAndUnsqueezes) {
   EXPECT_EQ(Infer({"Unsqueeze"}, {Of(kF, {Sym("n")}), Ints({0, -1})}), "float32 [1, n, 1]");
   EXPECT_EQ(Infer({"Unsqueeze", {{"axes", List({2, 0})}}, 11}, {Of(kF, {Sym("n")})}),
             "float32 [1, n, 1]");
-  EXPECT_THAT(Infer({"Unsqueeze"}, {Of(kF, {2})}), HasSubstr("no axes"));
+  EXPECT_THAT(Infer({"Unsqueeze", {}, 11}, {Of(kF, {2})}), HasSubstr("no axes"));
   EXPECT_THAT(Infer({"Unsqueeze"}, {Of(kF, {2}), Ints({3})}), HasSubstr("outside"));
 }
 

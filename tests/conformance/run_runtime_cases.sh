@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs cases of com.microsoft's operators against ONNX Runtime:
-# run_contrib_cases.sh ERGO onnx|ergo|reference [PYTHON]
+# Runs cases of com.microsoft's operators, and of forms of older opsets, against ONNX Runtime:
+# run_runtime_cases.sh ERGO onnx|ergo|reference [PYTHON]
 set -euo pipefail
 ergo=$1 way=$2 python=${3:-}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -10,7 +10,9 @@ if [[ -z $python ]] || ! "$python" -c 'import onnxruntime' 2>/dev/null; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-"$python" "$here/make_contrib_cases.py" "$work/cases"
+for kind in contrib version; do
+  PYTHONDONTWRITEBYTECODE=1 "$python" "$here/make_${kind}_cases.py" "$work/cases/$kind"
+done
 
 case $way in
   onnx) options=() ;;
