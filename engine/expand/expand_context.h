@@ -44,6 +44,8 @@ class ExpandContext {
   // An operator of any domain whose results are `outputs`: the node's own, or new values.
   void EmitTo(std::string_view domain, std::string_view op, std::span<const ValueId> inputs,
               std::vector<ValueId> outputs, Attributes attributes = {});
+  // A node as it is.
+  void Append(Node node);
   // The node's output `i` is `value`.
   void Output(size_t i, ValueId value);
   ValueId NewValue(std::string_view hint);
@@ -68,8 +70,6 @@ class ExpandContext {
   const std::vector<size_t>& MissingConstants() const { return missing_; }
 
  private:
-  void Append(Node node);
-
   Graph& graph_;
   const Node& node_;
   std::vector<Node> nodes_;

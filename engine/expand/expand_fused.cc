@@ -1,5 +1,6 @@
 // Operators of com.microsoft that fuse a few of ai.onnx: products, convolutions and GELUs with what
-// stands around them. Definitions: ONNX Runtime, docs/ContribOperators.md.
+// stands around them; and those that the standard took over as they were. Definitions: ONNX
+// Runtime, docs/ContribOperators.md.
 #include <algorithm>
 #include <array>
 
@@ -124,6 +125,16 @@ Status ExpandQuickGelu(ExpandContext& context) {
   return {};
 }
 
+// The same operator of the standard, at the opset that took it over.
+template <int opset>
+Status ExpandAsStandard(ExpandContext& context) {
+  Node node = context.GetNode();
+  node.domain.clear();
+  node.opset = opset;
+  context.Append(std::move(node));
+  return {};
+}
+
 constexpr Expander kExpanders[] = {
     {"com.microsoft", "BiasGelu", ExpandBiasGelu},
     {"com.microsoft", "FastGelu", ExpandFastGelu},
@@ -131,7 +142,9 @@ constexpr Expander kExpanders[] = {
     {"com.microsoft", "FusedGemm", ExpandFusedGemm},
     {"com.microsoft", "FusedMatMul", ExpandFusedMatMul},
     {"com.microsoft", "Gelu", ExpandGelu},
+    {"com.microsoft", "GridSample", ExpandAsStandard<16>},
     {"com.microsoft", "QuickGelu", ExpandQuickGelu},
+    {"com.microsoft", "Trilu", ExpandAsStandard<14>},
 };
 
 }  // namespace

@@ -100,6 +100,13 @@ Status ExpandQLinearConcat(ExpandContext& context) {
   return {};
 }
 
+// Condition, X, scale, zero point, Y, scale, zero point, Z's scale and zero point.
+Status ExpandQLinearWhere(ExpandContext& context) {
+  const ValueId x = Dequantized(context, 1, 2, 3), y = Dequantized(context, 4, 5, 6);
+  Quantize(context, context.Emit("Where", {context.Input(0), x, y}), 7, 8, 1);
+  return {};
+}
+
 ValueId AddBias(ExpandContext& context, ValueId x, size_t bias) {
   return context.HasInput(bias) ? context.Emit("Add", {x, context.Input(bias)}) : x;
 }
@@ -265,6 +272,7 @@ constexpr Expander kExpanders[] = {
     {"com.microsoft", "QLinearMul", ExpandQLinearBinary<true>},
     {"com.microsoft", "QLinearSigmoid", ExpandQLinearSigmoid},
     {"com.microsoft", "QLinearSoftmax", ExpandQLinearSoftmax},
+    {"com.microsoft", "QLinearWhere", ExpandQLinearWhere},
     {"com.microsoft", "QuantizeLinear", ExpandLinear<true>},
 };
 

@@ -112,6 +112,7 @@ constexpr OpSchema kSchemas[] = {
     Contrib("FusedGemm", 2, 3, 1, InferTypeOf<0>),
     Contrib("FusedMatMul", 2, 2, 1, InferTypeOf<0>),
     Contrib("Gelu", 1, 1, 1, InferAs<0>),
+    Contrib("GridSample", 2, 2, 1, InferTypeOf<0>),
     Contrib("GroupQueryAttention", 1, 17, 4, InferGroupQuery),
     Contrib("MatMulIntegerToFloat", 4, 7, 1, InferTypeOf<2>),
     Contrib("MatMulNBits", 3, 6, 1, InferTypeOf<0>),
@@ -125,11 +126,13 @@ constexpr OpSchema kSchemas[] = {
     Contrib("QLinearMul", 2, 8, 1, InferQLinearBinary),
     Contrib("QLinearSigmoid", 2, 5, 1, InferQLinearUnary<true>),
     Contrib("QLinearSoftmax", 2, 5, 1, InferQLinearUnary<true>),
+    Contrib("QLinearWhere", 9, 9, 1, InferTypeOf<1>),
     Contrib("QuantizeLinear", 2, 3, 1, InferQuantize),
     Contrib("QuickGelu", 1, 1, 1, InferAs<0>),
     Contrib("RotaryEmbedding", 4, 4, 1, InferAs<0>),
     Contrib("SkipLayerNormalization", 3, 5, 4, InferSkipNorm),
     Contrib("SkipSimplifiedLayerNormalization", 3, 4, 4, InferSkipNorm),
+    Contrib("Trilu", 1, 2, 1, InferAs<0>),
 };
 
 }  // namespace

@@ -9,7 +9,7 @@ import numpy as np
 from runtime_case import F32, Case, write_families
 
 
-def fused():
+def gelus():
     for name, shape in [("gelu", (3, 5)), ("gelu_4d", (2, 3, 4, 5))]:
         case = Case(name, "Gelu")
         yield case.take(case.floats(*shape, low=-3, high=3))
@@ -23,6 +23,8 @@ def fused():
     case = Case("fast_gelu_bias", "FastGelu")
     yield case.take(case.floats(2, 3, 8), case.floats(8))
 
+
+def fused():
     products = [
         ((3, 4), (4, 5), {}),
         ((4, 3), (5, 4), {"transA": 1, "transB": 1, "alpha": 0.5}),
@@ -35,6 +37,18 @@ def fused():
     for i, (a, b, attributes) in enumerate(products):
         case = Case(f"fused_matmul_{i}", "FusedMatMul")
         yield case.take(case.floats(*a), case.floats(*b), **attributes)
+
+    for upper in (0, 1):
+        case = Case(f"contrib_trilu_{upper}", "Trilu")
+        yield case.take(case.floats(2, 3, 4), np.array(1, np.int64), weights=[1], upper=upper)
+    case = Case("contrib_grid_sample", "GridSample")
+    yield case.take(
+        case.floats(1, 2, 4, 5),
+        case.floats(1, 3, 4, 2, low=-1.2, high=1.2),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=1,
+    )
 
     activations = [
         ("Relu", None),
@@ -382,6 +396,11 @@ def quantized_moves():
             axis=-1,
             opset=13,
         )
+        case = Case(f"qlinear_where_{kind}", "QLinearWhere")
+        parts = [number(case, 3, 4), scale(-4), point(mean, dtype)]
+        parts += [number(case, 4), scale(-5), point(mean + 2, dtype)]
+        out = [np.array(0.083, F32), point(mean, dtype)]
+        yield case.take(case.bools(3, 1), *parts, *out, weights=[2, 3, 5, 6, 7, 8])
         case = Case(f"contrib_dequantize_{kind}", "DequantizeLinear")
         yield case.take(number(case, 3, 4), scale(-4), point(mean, dtype))
         case = Case(f"contrib_quantize_{kind}", "QuantizeLinear")
@@ -469,7 +488,7 @@ def blocked_products():
 
 
 FAMILIES = [
-    *[fused, norms, attentions, multi_head_attentions, rotary_embeddings, group_queries],
+    *[gelus, fused, norms, attentions, multi_head_attentions, rotary_embeddings, group_queries],
     *[quantized_arithmetic, quantized_moves, quantized_products, blocked_products],
 ]
 
