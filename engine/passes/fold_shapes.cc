@@ -9,7 +9,9 @@
 
 #include "engine/graph/move_params.h"
 #include "engine/graph/op_schema.h"
+#include "engine/passes/dim_product.h"
 #include "engine/passes/passes.h"
+#include "engine/passes/placeholder_symbols.h"
 #include "engine/passes/rewriter.h"
 
 namespace ergo {
@@ -56,9 +58,12 @@ Element Combine(std::string_view op, const Element& a, const Element& b) {
     return {};
   }
   if ((op == "Add" || op == "Sub") && b.Is(0)) return a;
-  if ((op == "Mul" || op == "Div") && b.Is(1)) return a;
   if (op == "Add" && a.Is(0)) return b;
-  if (op == "Mul" && a.Is(1)) return b;
+  DimProduct product, factor;
+  if ((op == "Mul" || op == "Div") && product.Multiply(a.AsDim()) && factor.Multiply(b.AsDim())) {
+    const bool is_product = op == "Mul" ? product.Multiply(b.AsDim()) : product.Divide(factor);
+    if (is_product) return Element::Of(product.AsDim());
+  }
   // Sums and products of what is not negative are not negative.
   const auto positive = [](const Element& e) {
     return e.IsDim() || (e.IsNumber() && e.number > 0);
@@ -79,9 +84,14 @@ Element Equal(const Element& a, const Element& b) {
 
 class ShapeFolder {
  public:
-  explicit ShapeFolder(Graph& graph) : graph_(graph), rewriter_(graph) {}
+  // `placeholders` null: dimensions without a name get none.
+  ShapeFolder(Graph& graph, PlaceholderSymbols* placeholders)
+      : graph_(graph), rewriter_(graph), placeholders_(placeholders) {}
 
   int Run() {
+    for (const ValueId id : graph_.inputs) {
+      if (placeholders_ != nullptr) placeholders_->Name(graph_.GetValue(id).shape);
+    }
     for (NodeId id = 0; id < graph_.NodeCount(); ++id) Visit(id);
     return folded_ + rewriter_.Finish();
   }
@@ -98,8 +108,13 @@ class ShapeFolder {
       }
     }
     if (node.Is("Reshape")) FoldReshape(id);
+    if (node.Is("Reshape") || node.Is("Flatten")) TeachWhatIsLeft(node);
     if (node.Is("Expand")) FoldExpand(id);
     if (node.Is("ConstantOfShape")) Teach(node.outputs[0], ElementsOf(node.inputs[0]));
+    if (placeholders_ == nullptr) return;
+    for (const ValueId output : graph_.GetNode(id).outputs) {
+      if (output != kNoValue) placeholders_->Name(graph_.GetValue(output).shape);
+    }
   }
 
   // The elements of a value, if it is one that holds dimensions.
@@ -301,10 +316,10 @@ class ShapeFolder {
   void FoldReshape(NodeId id) {
     const Node& node = graph_.GetNode(id);
     const std::optional<Elements> target = ElementsOf(node.inputs[1]);
-    if (!target || graph_.Constant(node.inputs[1]) != nullptr ||
-        node.IntAttr("allowzero", 0) != 0) {
-      return;
-    }
+    if (!target || graph_.Constant(node.inputs[1]) != nullptr) return;
+    // Where 0 means an empty axis, that is not what it will mean.
+    const bool empties = node.IntAttr("allowzero", 0) != 0;
+    if (empties && std::ranges::any_of(*target, [](const Element& e) { return e.Is(0); })) return;
     const SymbolicShape from = graph_.GetValue(node.inputs[0]).shape;
     Elements dims = *target;
     std::vector<int64_t> folded;
@@ -327,6 +342,25 @@ class ShapeFolder {
     }
     Teach(node.outputs[0], dims);
     if (complete) SetShapeOperand(id, folded);
+    if (complete) graph_.GetNode(id).attributes.erase("allowzero");
+  }
+
+  // The one dimension that is not known follows from the number of elements.
+  void TeachWhatIsLeft(const Node& node) {
+    const SymbolicShape& from = graph_.GetValue(node.inputs[0]).shape;
+    SymbolicShape& to = graph_.GetValue(node.outputs[0]).shape;
+    if (!from.RankKnown() || !to.RankKnown()) return;
+    DimProduct all, others;
+    for (const Dim& dim : from.Dims()) {
+      if (!all.Multiply(dim)) return;
+    }
+    int left = -1;
+    for (int axis = 0; axis < to.Rank(); ++axis) {
+      if (others.Multiply(to[axis])) continue;
+      if (left >= 0 || to[axis].Known()) return;
+      left = axis;
+    }
+    if (left >= 0 && all.Divide(others)) to[left] = all.AsDim();
   }
 
   // A dimension that the operand has already need not be asked for.
@@ -359,15 +393,29 @@ class ShapeFolder {
 
   Graph& graph_;
   Rewriter rewriter_;
+  PlaceholderSymbols* placeholders_;
   std::map<ValueId, Elements> known_;
   int folded_ = 0;
 };
 
+Result<int> FoldShapesOfBody(Graph& graph) {
+  ERGO_ASSIGN_OR_RETURN(const int inner, RunOnSubgraphs(graph, FoldShapesOfBody));
+  return inner + ShapeFolder(graph, nullptr).Run();
+}
+
 }  // namespace
 
 Result<int> FoldShapes(Graph& graph) {
-  ERGO_ASSIGN_OR_RETURN(const int inner, RunOnSubgraphs(graph, FoldShapes));
-  return inner + ShapeFolder(graph).Run();
+  // A body may run many times, and its dimensions be others each time: they get no names.
+  int inner = 0;
+  for (Node& node : graph.Nodes()) {
+    for (Subgraph& subgraph : node.subgraphs) {
+      ERGO_ASSIGN_OR_RETURN(const int folded, FoldShapesOfBody(*subgraph.graph));
+      inner += folded;
+    }
+  }
+  PlaceholderSymbols placeholders(graph);
+  return inner + ShapeFolder(graph, &placeholders).Run();
 }
 
 }  // namespace ergo

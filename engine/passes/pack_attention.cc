@@ -1,6 +1,7 @@
 // Attention reads and writes heads side by side, [batch, len, heads * width], as well as apart: a
 // Transpose that only takes the heads of an operand apart is not needed, and the result is written
-// so that the Transpose that joins them has nothing to do.
+// so that the Transpose that joins them has nothing to do. Keys and values that several query heads
+// share need not be repeated for each.
 #include "engine/passes/passes.h"
 #include "engine/passes/permutation.h"
 
@@ -62,6 +63,49 @@ void PackOperands(Rewriter& rewriter, NodeId id) {
   rewriter.Replace(id, MakeTranspose(graph.GetNode(id), apart, kSwapHeads));
 }
 
+// [batch, kv_heads, len, width] of an operand that Unsqueeze, Expand and Reshape repeat for each
+// head of a group; kNoValue for any other.
+ValueId BeforeRepeat(const Rewriter& rewriter, ValueId id) {
+  const Graph& graph = rewriter.GetGraph();
+  const Node* join = rewriter.Producer(id);
+  const Node* expand = join == nullptr ? nullptr : rewriter.Producer(join->inputs[0]);
+  const Node* apart = expand == nullptr ? nullptr : rewriter.Producer(expand->inputs[0]);
+  if (apart == nullptr || !join->Is("Reshape") || !expand->Is("Expand") ||
+      !(apart->Is("Unsqueeze") || apart->Is("Reshape"))) {
+    return kNoValue;
+  }
+  const SymbolicShape& from = graph.GetValue(apart->inputs[0]).shape;
+  const SymbolicShape& one = graph.GetValue(apart->outputs[0]).shape;
+  const SymbolicShape& many = graph.GetValue(expand->outputs[0]).shape;
+  const SymbolicShape& to = graph.GetValue(id).shape;
+  if (!from.RankKnown() || from.Rank() != 4 || !one.RankKnown() || one.Rank() != 5 ||
+      !many.RankKnown() || many.Rank() != 5 || !to.RankKnown() || to.Rank() != 4) {
+    return kNoValue;
+  }
+  for (const int axis : {0, 1, 2, 3}) {
+    const int behind = axis < 2 ? axis : axis + 1;
+    if (!from[axis].SameAs(one[behind]) || !from[axis].SameAs(many[behind]) ||
+        (axis != 1 && !from[axis].SameAs(to[axis]))) {
+      return kNoValue;
+    }
+  }
+  const bool repeats = one[2].SameAs(Dim(1)) && from[1].Known() && many[2].Known() &&
+                       to[1].SameAs(Dim(from[1].value * many[2].value));
+  return repeats ? apart->inputs[0] : kNoValue;
+}
+
+void ShareHeads(Rewriter& rewriter, NodeId id) {
+  Node node = rewriter.GetGraph().GetNode(id);
+  const ValueId key = BeforeRepeat(rewriter, node.inputs[1]);
+  const ValueId value = BeforeRepeat(rewriter, node.inputs[2]);
+  if (key == kNoValue || value == kNoValue) return;
+  const SymbolicShape& heads = rewriter.GetGraph().GetValue(key).shape;
+  if (!heads[1].SameAs(rewriter.GetGraph().GetValue(value).shape[1])) return;
+  node.inputs[1] = key;
+  node.inputs[2] = value;
+  rewriter.Replace(id, std::move(node));
+}
+
 }  // namespace
 
 Result<int> PackAttention(Graph& graph) {
@@ -71,6 +115,7 @@ Result<int> PackAttention(Graph& graph) {
     const Node& node = graph.GetNode(id);
     // With caches and scores the layout of other results hangs on it.
     if (node.Is("Attention") && node.inputs.size() <= 4 && node.outputs.size() == 1) {
+      ShareHeads(rewriter, id);
       PackOperands(rewriter, id);
     }
   }

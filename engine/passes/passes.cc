@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "engine/graph/op_schema.h"
+#include "engine/passes/placeholder_symbols.h"
 
 namespace ergo {
 namespace {
@@ -12,8 +12,8 @@ constexpr std::array kPasses = {
     Pass{"fold-shapes", "compute shapes of which only some dimensions are known", FoldShapes},
     Pass{"remove-identities", "drop nodes that change nothing", RemoveIdentities},
     Pass{"eliminate-common", "compute once what is computed twice", EliminateCommon},
-    Pass{"merge-reshapes", "chains of Reshape and its like into one", MergeReshapes},
     Pass{"merge-transposes", "two Transposes into one", MergeTransposes},
+    Pass{"merge-reshapes", "chains of Reshape and its like into one", MergeReshapes},
     Pass{"recognize-softmax", "Softmax from exponentials and their sums", RecognizeSoftmax},
     Pass{"recognize-gelu", "Gelu from erf or tanh", RecognizeGelu},
     Pass{"recognize-activations", "Swish, HardSwish, Mish and others from their formulas",
@@ -100,6 +100,7 @@ Result<std::vector<PassReport>> Optimize(Graph& graph) {
       changes += *changed;
     }
     if (changes == 0) {
+      PlaceholderSymbols::Remove(graph);
       RestoreSymbols(graph, declared);
       return reports;
     }

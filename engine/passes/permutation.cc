@@ -31,11 +31,15 @@ Permutation Inverse(const Permutation& perm) {
   return inverse;
 }
 
+Permutation SwapOfLastTwo(int rank) {
+  Permutation perm;
+  for (int axis = 0; axis < rank; ++axis) perm.push_back(axis);
+  std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
+  return perm;
+}
+
 bool SwapsLastTwo(const Permutation& perm) {
-  if (perm.size() < 2) return false;
-  Permutation swapped = perm;
-  std::swap(swapped[perm.size() - 1], swapped[perm.size() - 2]);
-  return std::ranges::is_sorted(swapped) && swapped != perm;
+  return perm.size() >= 2 && perm == SwapOfLastTwo(static_cast<int>(perm.size()));
 }
 
 Node MakeTranspose(const Node& origin, ValueId x, Permutation perm) {

@@ -20,6 +20,7 @@ Permutation Compose(const Permutation& first, const Permutation& second);
 Permutation Inverse(const Permutation& perm);
 
 // All axes but the last two stay, and those change places.
+Permutation SwapOfLastTwo(int rank);
 bool SwapsLastTwo(const Permutation& perm);
 
 Node MakeTranspose(const Node& origin, ValueId x, Permutation perm);

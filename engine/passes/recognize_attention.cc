@@ -107,14 +107,20 @@ class AttentionFinder {
       const bool divides = node->Is("Div") && side == 1;
       const std::optional<double> factor = ScalarValue(graph_, node->inputs[side]);
       const ValueId other = node->inputs[1 - side];
-      if (!factor || *factor == 0 || !(divides || node->Is("Mul")) ||
-          !SameShape(graph_.GetValue(other).shape, graph_.GetValue(id).shape)) {
+      if (!factor || *factor == 0 || !(divides || node->Is("Mul")) || !SameRank(other, id)) {
         continue;
       }
       parts_.scale *= divides ? 1 / *factor : *factor;
       return TakeScale(other);
     }
     return id;
+  }
+
+  // An operand whose partner is one number: the result has its shape if it has its rank.
+  bool SameRank(ValueId a, ValueId b) const {
+    const SymbolicShape& from = graph_.GetValue(a).shape;
+    const SymbolicShape& to = graph_.GetValue(b).shape;
+    return from.RankKnown() && to.RankKnown() && from.Rank() == to.Rank();
   }
 
   // The scores before masks; kNoValue for masks that Attention has not.
@@ -200,10 +206,7 @@ class AttentionFinder {
     const auto perm = PermutationOf(graph_, transpose);
     if (!perm || perm->size() < 3) return false;
     id = transpose->inputs[0];
-    Permutation swap(perm->size());
-    for (size_t i = 0; i < swap.size(); ++i) swap[i] = static_cast<int64_t>(i);
-    std::swap(swap[swap.size() - 1], swap[swap.size() - 2]);
-    parts_.key_perm = Compose(*perm, swap);
+    parts_.key_perm = Compose(*perm, SwapOfLastTwo(static_cast<int>(perm->size())));
     if (std::ranges::is_sorted(parts_.key_perm)) parts_.key_perm.clear();
     // Scalars do not care where the axes lie.
     parts_.key = rewriter_.Uses(transpose->outputs[0]) == 1 ? TakeScale(id) : id;

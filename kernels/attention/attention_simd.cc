@@ -3,7 +3,8 @@
 // normalizer calculation for softmax, 2018; Dao et al., FlashAttention, 2022).
 //
 // Scores are held key by key, the queries of the tile side by side in vectors: the keys need no
-// transposing, and softmax needs no sums across a vector.
+// transposing, and softmax needs no sums across a vector. Few queries (those of a decoder that
+// emits token by token) are held one by one instead.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/attention/attention_simd.cc"
 // clang-format off
@@ -105,6 +106,51 @@ HWY_INLINE void ResultTile(const float* scores, const float* const* values, int6
   }
 }
 
+// scores[k] = scale * sum over d of query[d] * keys[k][d], for kKeys keys.
+template <int kKeys>
+HWY_INLINE void DotTile(const float* query, const float* const* keys, int64_t head, float scale,
+                        float* scores) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  V sums[kKeys];
+  for (V& sum : sums) sum = hn::Zero(d);
+  int64_t i = 0;
+  for (; i + lanes <= head; i += lanes) {
+    const V q = hn::LoadU(d, query + i);
+    for (size_t k = 0; k < kKeys; ++k) sums[k] = hn::MulAdd(q, hn::LoadU(d, keys[k] + i), sums[k]);
+  }
+  if (i < head) {
+    const auto tail = static_cast<size_t>(head - i);
+    const V q = LoadTail(d, query + i, tail);
+    for (size_t k = 0; k < kKeys; ++k) {
+      sums[k] = hn::MulAdd(q, LoadTail(d, keys[k] + i, tail), sums[k]);
+    }
+  }
+  for (size_t k = 0; k < kKeys; ++k) scores[k] = scale * hn::GetLane(hn::SumOfLanes(d, sums[k]));
+}
+
+// result[e] += sum over k of weights[k] * values[k][e] for kCount vectors of e, the last of which
+// has `tail` elements, or all if that is 0.
+template <int kCount>
+HWY_INLINE void AddWeighted(const float* weights, const float* const* values, int64_t count,
+                            int64_t offset, size_t tail, float* result) {
+  const D d;
+  const size_t lanes = hn::Lanes(d);
+  V sums[kCount];
+  for (size_t v = 0; v < kCount; ++v) sums[v] = hn::Load(d, result + v * lanes);
+  for (int64_t k = 0; k < count; ++k) {
+    if (weights[k] == 0) continue;
+    const V weight = hn::Set(d, weights[k]);
+    const float* value = values[k] + offset;
+    for (size_t v = 0; v < kCount; ++v) {
+      const bool whole = v + 1 < kCount || tail == 0;
+      const V e = whole ? hn::LoadU(d, value + v * lanes) : LoadTail(d, value + v * lanes, tail);
+      sums[v] = hn::MulAdd(weight, e, sums[v]);
+    }
+  }
+  for (size_t v = 0; v < kCount; ++v) hn::Store(sums[v], d, result + v * lanes);
+}
+
 // A tile's work on its slice of the workspace.
 class AttentionTile {
  public:
@@ -125,10 +171,20 @@ class AttentionTile {
         sums_(maxima_ + kAttentionTileRows) {}
 
   void Run() {
-    const KeyRange range = LoadQueries();
     std::fill_n(results_, padded_ * stride_, 0.0f);
     std::fill_n(maxima_, padded_, kNothing);
     std::fill_n(sums_, padded_, 0.0f);
+    if (rows_ <= kAttentionFewRows) {
+      RunRows();
+    } else {
+      RunTile();
+    }
+    StoreResults();
+  }
+
+ private:
+  void RunTile() {
+    const KeyRange range = LoadQueries();
     for (int64_t j = range.begin; j < range.end; j += kAttentionBlockKeys) {
       const int64_t count = std::min(kAttentionBlockKeys, range.end - j);
       Score(j, count);
@@ -136,10 +192,8 @@ class AttentionTile {
       Softmax(count);
       AddResults(j, count);
     }
-    StoreResults();
   }
 
- private:
   // Queries times the scale, transposed, zero beyond the tile. Returns the keys that any row may
   // attend.
   KeyRange LoadQueries() {
@@ -259,6 +313,103 @@ class AttentionTile {
         ResultTile<1>(scores_ + r, values, count, e, tail, result + e, stride_);
       }
     }
+  }
+
+  // Keys that the scores of a few rows have room for.
+  static constexpr int64_t kRowKeys = kAttentionBlockKeys * kAttentionTileRows / kAttentionFewRows;
+
+  void RunRows() {
+    KeyRange all{o_.Total(), 0};
+    for (int64_t r = 0; r < rows_; ++r) {
+      ranges_[r] = o_.Keys(b_, first_ + r);
+      all.begin = std::min(all.begin, ranges_[r].begin);
+      all.end = std::max(all.end, ranges_[r].end);
+    }
+    for (int64_t j = all.begin; j < all.end; j += kRowKeys) {
+      for (int64_t r = 0; r < rows_; ++r) {
+        const int64_t begin = std::max(ranges_[r].begin, j);
+        const int64_t end = std::min({ranges_[r].end, j + kRowKeys, all.end});
+        if (begin < end) AddRow(r, begin, end);
+      }
+    }
+  }
+
+  // What the keys [begin, end) give row r.
+  void AddRow(int64_t r, int64_t begin, int64_t end) {
+    const int64_t count = end - begin;
+    const float* rows[kRowKeys];
+    for (int64_t k = 0; k < count; ++k) rows[k] = o_.Key(b_, kv_head_, begin + k);
+    const float* query = o_.Query(b_, kv_head_, first_ + r);
+    int64_t k = 0;
+    for (; k + 4 <= count; k += 4) DotTile<4>(query, rows + k, p_.head, p_.scale, scores_ + k);
+    for (; k < count; ++k) DotTile<1>(query, rows + k, p_.head, p_.scale, scores_ + k);
+    MaskRowScores(r, begin, count);
+    const float factor = SoftmaxRow(r, count);
+    for (k = 0; k < count; ++k) rows[k] = o_.Value(b_, kv_head_, begin + k);
+    const D d;
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+    float* result = results_ + r * stride_;
+    for (int64_t e = 0; e < p_.v_head; e += lanes) {
+      hn::Store(hn::Mul(hn::Load(d, result + e), hn::Set(d, factor)), d, result + e);
+    }
+    int64_t e = 0;
+    for (; e + 4 * lanes <= p_.v_head; e += 4 * lanes) {
+      AddWeighted<4>(scores_, rows, count, e, 0, result + e);
+    }
+    for (; e < p_.v_head; e += lanes) {
+      const auto tail = static_cast<size_t>(p_.v_head - e < lanes ? p_.v_head - e : 0);
+      AddWeighted<1>(scores_, rows, count, e, tail, result + e);
+    }
+  }
+
+  void MaskRowScores(int64_t r, int64_t first_key, int64_t count) {
+    if (p_.softcap != 0) {
+      const D d;
+      const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+      const V cap = hn::Set(d, p_.softcap), inverse = hn::Set(d, 1 / p_.softcap);
+      // Beyond `count` the scores are whatever they were; nobody reads them.
+      for (int64_t k = 0; k < count; k += lanes) {
+        const V score = hn::Load(d, scores_ + k);
+        hn::Store(hn::Mul(cap, Tanh(d, hn::Mul(score, inverse))), d, scores_ + k);
+      }
+    }
+    if (!p_.has_mask) return;
+    const MaskRow mask = o_.Mask(b_, kv_head_, first_ + r);
+    const int64_t known = std::clamp<int64_t>(mask.keys - first_key, 0, count);
+    if (p_.mask_dtype == DType::kBool) {
+      const auto* allowed = static_cast<const uint8_t*>(mask.data) + first_key * mask.step;
+      for (int64_t k = 0; k < known; ++k) {
+        scores_[k] = allowed[k * mask.step] != 0 ? scores_[k] : kNothing;
+      }
+    } else {
+      const auto* bias = static_cast<const float*>(mask.data) + first_key * mask.step;
+      for (int64_t k = 0; k < known; ++k) scores_[k] += bias[k * mask.step];
+    }
+    std::fill(scores_ + known, scores_ + count, kNothing);
+  }
+
+  // Scores become weights. Returns what the row's results so far are to be multiplied with.
+  float SoftmaxRow(int64_t r, int64_t count) {
+    const D d;
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+    const int64_t padded = RoundUp(count, lanes);
+    std::fill(scores_ + count, scores_ + padded, kNothing);
+    V largest = hn::Set(d, maxima_[r]);
+    for (int64_t k = 0; k < padded; k += lanes) {
+      largest = hn::Max(largest, hn::Load(d, scores_ + k));
+    }
+    const float maximum = hn::GetLane(hn::MaxOfLanes(d, largest));
+    const float base = maximum == kNothing ? 0 : maximum;
+    V sum = hn::Zero(d);
+    for (int64_t k = 0; k < padded; k += lanes) {
+      const V weight = Exp(d, hn::Sub(hn::Load(d, scores_ + k), hn::Set(d, base)));
+      hn::Store(weight, d, scores_ + k);
+      sum = hn::Add(sum, weight);
+    }
+    const float factor = std::exp(maxima_[r] - base);
+    sums_[r] = sums_[r] * factor + hn::GetLane(hn::SumOfLanes(d, sum));
+    maxima_[r] = maximum;
+    return factor;
   }
 
   void StoreResults() {

@@ -10,6 +10,9 @@ namespace ergo {
 // its queries and results, and the values of a block of keys stay in the second-level cache.
 inline constexpr int64_t kAttentionTileRows = 64;
 inline constexpr int64_t kAttentionBlockKeys = 64;
+// No more queries than these go one by one instead, with the head in vectors: most of a tile would
+// be empty.
+inline constexpr int64_t kAttentionFewRows = 4;
 // Heads wider than this go to the reference.
 inline constexpr int64_t kMaxAttentionHead = 1024;
 

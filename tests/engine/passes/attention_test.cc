@@ -229,6 +229,48 @@ TEST(PackAttentionTest, MultiHeadAttentionNeedsNoTransposes) {
   }
 }
 
+// Llama: keys and values repeated for the heads of a group.
+TEST(PackAttentionTest, GroupsShareTheirHeads) {
+  for (const int64_t axis : {2, 1}) {
+    GraphBuilder b;
+    const ValueId q = b.Input("q", DType::kF32, Shape{2, 6, 5, 4});
+    const auto repeated = [&](const std::string& name) {
+      const ValueId x =
+          b.Input(name, DType::kF32, SymbolicShape({Dim(2), Dim(2), Dim::Symbol("keys"), Dim(4)}));
+      const ValueId apart = b.Op("Unsqueeze", {x, b.Ints({axis})});
+      const ValueId target = b.Ints(axis == 2 ? Ints{1, 1, 3, 1, 1} : Ints{1, 3, 1, 1, 1});
+      return b.Op("Reshape", {b.Op("Expand", {apart, target}), b.Ints({2, 6, -1, 4})});
+    };
+    const ValueId y = b.Op("Attention", {q, repeated("k"), repeated("v")}, {}, 23);
+    const Graph graph = Optimized(b.Build({y}));
+    if (axis == 2) {
+      EXPECT_THAT(Operators(graph), ElementsAre("Attention"));
+    } else {  // heads one after the other, not each repeated
+      EXPECT_EQ(graph.NodeCount(), 7) << graph.ToString();
+    }
+  }
+}
+
+// PyTorch's nn.MultiheadAttention: batch and heads joined, transposed, and parted again.
+TEST(RecognizeAttentionTest, BatchAndHeadsJoinedAndParted) {
+  GraphBuilder b;
+  const ValueId x =
+      b.Input("x", DType::kF32, SymbolicShape({Dim(5), Dim::Symbol("batch"), Dim(12)}));
+  const auto heads = [&] {
+    const ValueId y = b.Op("MatMul", {x, b.Weights({12, 12}, 0.3f)});
+    const ValueId joined = Transpose(b, b.Op("Reshape", {y, b.Ints({5, -1, 4})}), {1, 0, 2});
+    return b.Op("Reshape", {joined, b.Ints({-1, 3, 5, 4})});
+  };
+  const ValueId q = heads(), k = heads(), v = heads();
+  // The keys once more as matrices.
+  const ValueId flat = Transpose(b, b.Op("Reshape", {k, b.Ints({-1, 5, 4})}), {0, 2, 1});
+  const ValueId scores = b.Op("MatMul", {q, b.Op("Reshape", {flat, b.Ints({-1, 3, 4, 5})})});
+  const Graph graph = Optimized(b.Build({b.Op("MatMul", {b.Op("Softmax", {scores}), v})}));
+  const auto ops = Operators(graph);
+  EXPECT_EQ(std::ranges::count(ops, "Attention"), 1) << graph.ToString();
+  EXPECT_EQ(graph.GetValue(graph.outputs[0]).shape.ToString(), "[batch, 3, 5, 4]");
+}
+
 TEST(PackAttentionTest, OtherTransposesStay) {
   GraphBuilder b;
   const ValueId q = b.Input("q", DType::kF32, Shape{5, 2, 3, 4});

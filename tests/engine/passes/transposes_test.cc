@@ -64,6 +64,18 @@ TEST(MergeTransposesTest, TwoBecomeOneAndInversesNone) {
   EXPECT_THAT(Operators(lean), ElementsAre("Transpose", "Neg", "Abs"));
 }
 
+TEST(MergeTransposesTest, OfMatricesWhoseBatchesWereJoined) {
+  for (const bool same_batches : {true, false}) {
+    GraphBuilder b;
+    const ValueId x = b.Input("x", DType::kF32, Shape{2, 3, 4, 5});
+    const ValueId joined = b.Op("Reshape", {x, b.Ints({6, 4, 5})});
+    const ValueId y = b.Op("Reshape", {Transpose(b, joined, {0, 2, 1}),
+                                       b.Ints(same_batches ? Ints{2, 3, 5, 4} : Ints{3, 2, 5, 4})});
+    const Graph graph = AfterPass(b.Build({y}), MergeTransposes, same_batches);
+    EXPECT_EQ(graph.NodeCount(), same_batches ? 1 : 3);
+  }
+}
+
 TEST(MergeTransposesTest, MovingOnesIsReshaping) {
   for (const int64_t moved : {1, 2}) {
     GraphBuilder b;

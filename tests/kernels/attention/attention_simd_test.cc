@@ -110,6 +110,7 @@ TEST(AttentionSimdTest, SizesAroundTilesAndVectors) {
       ExpectLikeReference(Plain(q_len, kv_len, 8 + q_len % 5), ++seed);
     }
   }
+  for (const int64_t kv_len : {1023, 1024, 2100}) ExpectLikeReference(Plain(2, kv_len, 7), ++seed);
   for (const int64_t head : {1, 15, 16, 33, 64}) ExpectLikeReference(Plain(9, 20, head), ++seed);
 }
 
@@ -127,7 +128,7 @@ TEST(AttentionSimdTest, RandomProblems) {
     const auto any = [&](int64_t low, int64_t high) {
       return low + static_cast<int64_t>(random() % static_cast<uint32_t>(high - low + 1));
     };
-    AttentionProblem p = Plain(any(1, 20), any(1, 90), any(1, 40));
+    AttentionProblem p = Plain(any(0, 1) * 4 + any(1, 15), any(1, 90), any(1, 40));
     p.kv_heads = any(1, 3);
     p.q_heads = p.kv_heads * any(1, 4);
     p.v_head = any(1, 40);
