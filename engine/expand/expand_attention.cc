@@ -111,6 +111,7 @@ std::array<ValueId, 3> SplitLast(ExpandContext& context, ValueId x,
 Status ExpandAttention(ExpandContext& context) {
   const Node& node = context.GetNode();
   ERGO_RETURN_IF_ERROR(Refuse(context, {"do_rotary", "past_present_share_buffer"}));
+  ERGO_RETURN_IF_ERROR(context.CheckFloat(0));
   const int64_t heads = node.IntAttr("num_heads", 0);
   ERGO_ASSIGN_OR_RETURN(const int64_t width, context.Extent(context.Input(1), 1));
   std::array<int64_t, 3> sizes = {width / 3, width / 3, width / 3};
@@ -177,6 +178,7 @@ Result<AttentionOperands> UnpackOperands(ExpandContext& context) {
 Status ExpandMultiHeadAttention(ExpandContext& context) {
   const Node& node = context.GetNode();
   const int64_t heads = node.IntAttr("num_heads", 0);
+  ERGO_RETURN_IF_ERROR(context.CheckFloat(0));
   if (context.HasInput(8) || context.HasInput(9)) {
     return InvalidArgument("caches of beams are not supported");
   }

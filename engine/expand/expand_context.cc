@@ -3,6 +3,7 @@
 #include "engine/graph/inline.h"
 #include "engine/graph/op_schema.h"
 #include "engine/graph/scalar_constant.h"
+#include "kernels/base/real_access.h"
 
 namespace ergo {
 
@@ -27,6 +28,13 @@ Result<Tensor> ExpandContext::InputConstant(size_t i) {
   if (constant != nullptr) return *constant;
   missing_.push_back(i);
   return Unsupported("input {} is not known before the run", i);
+}
+
+Status ExpandContext::CheckFloat(size_t i) const {
+  const DType dtype = InputType(i);
+  if (dtype == DType::kUndefined) return Unsupported("the type of input {} is not known", i);
+  if (IsFloatingPoint(dtype) && HasRealAccess(dtype)) return {};
+  return InvalidArgument("input {} is {}", i, DTypeName(dtype));
 }
 
 void ExpandContext::Append(Node node) {
@@ -84,7 +92,8 @@ ValueId ExpandContext::Int(int64_t value) {
 }
 
 ValueId ExpandContext::Scalar(DType dtype, double value) {
-  return Constant(ScalarConstant(dtype, value));
+  if (HasRealAccess(dtype)) return Constant(ScalarConstant(dtype, value));
+  return Cast(Constant(ScalarConstant(DType::kF32, value)), dtype);
 }
 
 Result<std::vector<ValueId>> ExpandContext::Inline(std::string_view attribute,

@@ -35,6 +35,9 @@ class ExpandContext {
   Result<int> Rank(ValueId id) const;
   Result<int64_t> Extent(ValueId id, int axis) const;  // axis from the front, or below 0 the end
   Result<Tensor> InputConstant(size_t i);
+  // InvalidArgument where the input is of no floating-point type that is computed with;
+  // Unsupported while its type is not known.
+  Status CheckFloat(size_t i) const;
 
   // A new value: the first result of an operator of ai.onnx.
   ValueId Emit(std::string_view op, std::initializer_list<ValueId> inputs,
@@ -52,8 +55,9 @@ class ExpandContext {
 
   ValueId Constant(Tensor tensor);
   ValueId Ints(std::initializer_list<int64_t> values);
-  ValueId Int(int64_t value);                 // rank 0
-  ValueId Scalar(DType dtype, double value);  // rank 0, floating point or integer
+  ValueId Int(int64_t value);  // rank 0
+  // Rank 0; the value is one of the type's. What has no such type cannot be computed with either.
+  ValueId Scalar(DType dtype, double value);
   // The operators of `inner`, a subgraph of the node, on `arguments` and its captures.
   Result<std::vector<ValueId>> Inline(std::string_view attribute,
                                       std::initializer_list<ValueId> arguments);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/expand/expand_context.h"
+#include "engine/graph/op_schema.h"
 
 namespace ergo {
 namespace {
@@ -32,6 +33,7 @@ Result<ValueId> Modified(ExpandContext& context, std::string_view attribute, Val
 
 Status ExpandFlexAttention(ExpandContext& context) {
   const Node& node = context.GetNode();
+  ERGO_RETURN_IF_ERROR(context.CheckFloat(0));
   const ValueId q = context.Input(0), k = context.Input(1), v = context.Input(2);
   for (const ValueId id : {q, k, v}) {
     ERGO_ASSIGN_OR_RETURN(const int rank, context.Rank(id));
@@ -46,8 +48,7 @@ Status ExpandFlexAttention(ExpandContext& context) {
   }
   const DType dtype = context.TypeOf(q);
   const DType widened = dtype == DType::kF64 ? DType::kF64 : DType::kF32;
-  const auto precision =
-      static_cast<DType>(node.IntAttr("softmax_precision", static_cast<int64_t>(widened)));
+  ERGO_ASSIGN_OR_RETURN(const DType precision, DTypeAttr(node, "softmax_precision", widened));
   if (!IsFloatingPoint(precision)) return InvalidArgument("softmax_precision is no float type");
   const float scale = node.FloatAttr("scale", 1.0f / std::sqrt(static_cast<float>(head)));
   if (node.subgraphs.empty() && precision == widened) {

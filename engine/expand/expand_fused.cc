@@ -31,6 +31,7 @@ Status EmitActivation(ExpandContext& context, ValueId x, std::span<const float> 
     return {};
   }
   if (name == "Clip") {
+    ERGO_RETURN_IF_ERROR(context.CheckFloat(0));
     if (params.size() != 2) return InvalidArgument("Clip with {} parameters", params.size());
     const DType dtype = context.TypeOf(context.Input(0));
     context.Output(0, context.Emit("Clip", {x, context.Scalar(dtype, params[0]),
@@ -95,6 +96,7 @@ Status ExpandFusedMatMul(ExpandContext& context) {
   if (alpha == 1) {
     context.Output(0, product);
   } else {
+    ERGO_RETURN_IF_ERROR(context.CheckFloat(0));
     const ValueId factor = context.Scalar(context.InputType(0), alpha);
     context.Output(0, context.Emit("Mul", {product, factor}));
   }

@@ -32,6 +32,7 @@ class GroupQuery {
 
  private:
   Status Check() const {
+    ERGO_RETURN_IF_ERROR(context_.CheckFloat(0));
     for (size_t i = 11; i < node_.inputs.size(); ++i) {
       if (context_.HasInput(i)) return InvalidArgument("input {} is not supported", i);
     }
@@ -45,7 +46,8 @@ class GroupQuery {
   Status ReadSizes() {
     q_heads_ = node_.IntAttr("num_heads", 0);
     kv_heads_ = node_.IntAttr("kv_num_heads", 0);
-    if (q_heads_ < 1 || kv_heads_ < 1 || q_heads_ % kv_heads_ != 0) {
+    const int64_t most = kMaxTensorElements;
+    if (q_heads_ < 1 || q_heads_ > most || kv_heads_ < 1 || q_heads_ % kv_heads_ != 0) {
       return InvalidArgument("{} query heads for {} key heads", q_heads_, kv_heads_);
     }
     ERGO_ASSIGN_OR_RETURN(len_, context_.Extent(context_.Input(0), 1));

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "engine/expand/expand_context.h"
+#include "engine/graph/op_schema.h"
 
 namespace ergo {
 namespace {
@@ -13,8 +14,9 @@ constexpr float kSkipEpsilon = 1e-12f;
 Status EmitInverseRms(ExpandContext& context, ValueId x, int64_t axis, float epsilon,
                       ValueId output) {
   ERGO_ASSIGN_OR_RETURN(const int rank, context.Rank(x));
+  ERGO_ASSIGN_OR_RETURN(const int first, NormalizeAxis(axis, rank));
   std::vector<int64_t> axes;
-  for (int64_t i = axis < 0 ? axis + rank : axis; i < rank; ++i) axes.push_back(i);
+  for (int64_t i = first; i < rank; ++i) axes.push_back(i);
   const ValueId wide = context.Cast(x, DType::kF32);
   const ValueId squares = context.Emit("Mul", {wide, wide});
   const ValueId dims =

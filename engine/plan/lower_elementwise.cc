@@ -6,6 +6,7 @@
 #include "engine/graph/scalar_constant.h"
 #include "engine/plan/lowering.h"
 #include "engine/plan/random_seed.h"
+#include "kernels/base/real_access.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/random/random.h"
 
@@ -52,7 +53,6 @@ constexpr UnaryForm kUnaryForms[] = {
     {"Round", UnaryOp::kRound},
     {"Selu", UnaryOp::kSelu, "alpha", 1.67326319217681884765625f, "gamma",
      1.05070102214813232421875f},
-    {"Shrink", UnaryOp::kShrink, "lambd", 0.5f, "bias", 0.0f},
     {"Sigmoid", UnaryOp::kSigmoid},
     {"Sign", UnaryOp::kSign},
     {"Sin", UnaryOp::kSin},
@@ -107,6 +107,23 @@ Status LowerBinary(LowerContext& context) {
   const auto form = std::ranges::find(kBinaryForms, context.GetNode().op,
                                       &std::pair<std::string_view, BinaryOp>::first);
   return EmitBinary(context, form->second);
+}
+
+// Of integers: as of doubles, truncated.
+Status LowerShrink(LowerContext& context) {
+  const DType dtype = context.InputType(0);
+  const Node& node = context.GetNode();
+  const float lambd = node.FloatAttr("lambd", 0.5f), bias = node.FloatAttr("bias", 0);
+  if (!IsInteger(dtype)) return EmitUnary(context, UnaryOp::kShrink, lambd, bias);
+  const Shape& shape = context.InputShape(0);
+  const Operand wide = context.Temporary(DType::kF64, shape);
+  const Operand shrunk = context.Temporary(DType::kF64, shape);
+  ERGO_RETURN_IF_ERROR(
+      context.Emit(CastVariants(), CastProblem{dtype, DType::kF64, shape}, {In(0)}, {wide}));
+  ERGO_RETURN_IF_ERROR(context.Emit(UnaryVariants(),
+                                    UnaryProblem{UnaryOp::kShrink, DType::kF64, shape, lambd, bias},
+                                    {wide}, {shrunk}));
+  return context.Emit(CastVariants(), CastProblem{DType::kF64, dtype, shape}, {shrunk}, {Out(0)});
 }
 
 Status LowerGelu(LowerContext& context) {
@@ -293,6 +310,9 @@ Status EmitTrueMask(LowerContext& context) {
 // Each element is kept, times 1 / (1 - ratio), where a uniform draw is at least `ratio`; else 0.
 Status EmitRandomDrops(LowerContext& context, float ratio) {
   const DType dtype = context.InputType(0);
+  if (!IsFloatingPoint(dtype) || !HasRealAccess(dtype)) {
+    return Unsupported("dropping {}", DTypeName(dtype));
+  }
   const Shape& shape = context.InputShape(0);
   const RandomProblem uniform{.kind = RandomProblem::Kind::kUniform,
                               .dtype = DType::kF32,
@@ -356,6 +376,7 @@ std::vector<Lowering> MakeLowerings() {
       {"", "Min", LowerChain<BinaryOp::kMin>},
       {"", "Mod", LowerMod},
       {"", "Pow", LowerPow},
+      {"", "Shrink", LowerShrink},
       {"", "Sum", LowerChain<BinaryOp::kAdd>},
       {"", "Where", LowerWhere},
   };

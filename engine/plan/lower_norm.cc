@@ -268,9 +268,9 @@ Status LowerMeanVarianceNorm(LowerContext& context) {
   const Operand variances = context.Temporary(dtype, reduced);
   const Operand stds = context.Temporary(dtype, reduced);
   const Operand divisors = context.Temporary(dtype, reduced);
-  const Operand epsilon = context.Constant(ScalarConstant(dtype, 1e-9));
 
   ERGO_RETURN_IF_ERROR(context.Emit(ReduceVariants(), mean, {In(0)}, {means}));
+  const Operand epsilon = context.Constant(ScalarConstant(dtype, 1e-9));
   ERGO_RETURN_IF_ERROR(
       EmitBinary(context, BinaryOp::kSub, dtype, In(0), shape, means, reduced, deviations));
   ERGO_RETURN_IF_ERROR(

@@ -51,6 +51,9 @@ TEST(LowerElementwiseTest, ReadsAttributesAndTheirDefaults) {
               Near({-0.0454023f, 0.8411920f}));
   EXPECT_THAT(run({"Swish", {{"alpha", 2.0f}}, 24}), Near({-0.0359724f, 0.8807971f}));
   EXPECT_THAT(run({"Shrink", {{"lambd", 1.5f}, {"bias", 0.5f}}}), Near({-1.5f, 0}));
+  EXPECT_THAT(ValuesOf<int64_t>(RunNode({"Shrink", {{"lambd", 1.5f}, {"bias", 1.0f}}},
+                                        {Longs({-3, -1, 0, 2, 5})})),
+              ElementsAre(-2, 0, 0, 1, 4));
   EXPECT_EQ(RunNode({"Gelu", {{"approximate", std::string("sine")}}, 20}, {x}).status().code(),
             StatusCode::kInvalidArgument);
 }
