@@ -9,7 +9,7 @@
 
 #include "engine/graph/move_params.h"
 #include "engine/graph/op_schema.h"
-#include "engine/passes/dim_product.h"
+#include "engine/passes/dim_arithmetic.h"
 #include "engine/passes/passes.h"
 #include "engine/passes/placeholder_symbols.h"
 #include "engine/passes/rewriter.h"
@@ -59,6 +59,11 @@ Element Combine(std::string_view op, const Element& a, const Element& b) {
   }
   if ((op == "Add" || op == "Sub") && b.Is(0)) return a;
   if (op == "Add" && a.Is(0)) return b;
+  DimSum sum, term;
+  if ((op == "Add" || op == "Sub") && sum.Add(a.AsDim()) && term.Add(b.AsDim())) {
+    const bool is_sum = op == "Add" ? sum.Add(b.AsDim()) : sum.Subtract(term);
+    if (is_sum) return Element::Of(sum.AsDim());
+  }
   DimProduct product, factor;
   if ((op == "Mul" || op == "Div") && product.Multiply(a.AsDim()) && factor.Multiply(b.AsDim())) {
     const bool is_product = op == "Mul" ? product.Multiply(b.AsDim()) : product.Divide(factor);
@@ -109,6 +114,7 @@ class ShapeFolder {
     }
     if (node.Is("Reshape")) FoldReshape(id);
     if (node.Is("Reshape") || node.Is("Flatten")) TeachWhatIsLeft(node);
+    if (node.Is("Concat")) TeachSum(node);
     if (node.Is("Expand")) FoldExpand(id);
     if (node.Is("ConstantOfShape")) Teach(node.outputs[0], ElementsOf(node.inputs[0]));
     if (placeholders_ == nullptr) return;
@@ -361,6 +367,19 @@ class ShapeFolder {
       left = axis;
     }
     if (left >= 0 && all.Divide(others)) to[left] = all.AsDim();
+  }
+
+  void TeachSum(const Node& node) {
+    SymbolicShape& to = graph_.GetValue(node.outputs[0]).shape;
+    if (!to.RankKnown()) return;
+    const Result<int> axis = NormalizeAxis(node.IntAttr("axis", 1), to.Rank());
+    if (!axis.ok() || to[*axis].Known()) return;
+    DimSum sum;
+    for (const ValueId input : node.inputs) {
+      const SymbolicShape& from = graph_.GetValue(input).shape;
+      if (!from.RankKnown() || from.Rank() != to.Rank() || !sum.Add(from[*axis])) return;
+    }
+    to[*axis] = sum.AsDim();
   }
 
   // A dimension that the operand has already need not be asked for.

@@ -1,3 +1,4 @@
+#include "engine/passes/dim_arithmetic.h"
 #include "tests/engine/passes/pass_testing.h"
 
 namespace ergo {
@@ -126,6 +127,52 @@ TEST(FoldShapesTest, AllowZeroOfDynamicTargets) {
       b.Build({b.Op("Reshape", {x, target}, Attributes{{"allowzero", int64_t{1}}})}), FoldShapes);
   EXPECT_THAT(TargetOf(graph, graph.GetNode(0)), ElementsAre(0, 0, 3, 4));
   EXPECT_EQ(graph.GetNode(0).IntAttr("allowzero", 0), 0);
+}
+
+// A decoder's caches: past and new keys are as many in each layer.
+TEST(FoldShapesTest, SumsOfDimensionsAreTheSame) {
+  GraphBuilder b;
+  const SymbolicShape cache({Dim::Symbol("batch"), Dim::Symbol("past"), Dim(12)});
+  const ValueId x = b.Input("x", DType::kF32, kTokens);
+  const auto joined = [&](const std::string& name) {
+    return b.Op("Concat", {b.Input(name, DType::kF32, cache), x}, Attributes{{"axis", int64_t{1}}});
+  };
+  const ValueId first = joined("first"), second = joined("second");
+  const ValueId total = b.Op("Add", {DimOf(b, x, 1), DimOf(b, b.Raw().inputs[1], 1)});
+  const ValueId target = Join(b, {DimOf(b, x, 0), total, b.Ints({12})});
+  const ValueId y = b.Op("Neg", {b.Op("Expand", {first, target})});
+  const ValueId before = b.Op("Sub", {DimOf(b, second, 1), DimOf(b, x, 1)});
+  const ValueId past = b.Op("Slice", {second, b.Ints({0}), before, b.Ints({1})});
+  const Graph graph =
+      Optimized(b.Build({b.Op("Add", {y, b.Op("MatMul", {second, b.Weights({12, 12})})}), past}));
+  EXPECT_EQ(std::ranges::count(Operators(graph), "Expand"), 0) << graph.ToString();
+  EXPECT_EQ(std::ranges::count(Operators(graph), "Add"), 0) << graph.ToString();
+}
+
+TEST(DimArithmeticTest, ProductsAndSums) {
+  const Dim batch = Dim::Symbol("batch"), past = Dim::Symbol("past");
+  DimProduct product;
+  EXPECT_TRUE(product.Multiply(batch) && product.Multiply(12));
+  DimProduct again;
+  EXPECT_TRUE(again.Multiply(12) && again.Multiply(batch));
+  EXPECT_TRUE(product.AsDim().SameAs(again.AsDim()));
+  DimProduct twelve;
+  EXPECT_TRUE(twelve.Multiply(12));
+  DimProduct whole;
+  EXPECT_TRUE(whole.Multiply(product.AsDim()) && whole.Divide(twelve));
+  EXPECT_TRUE(whole.AsDim().SameAs(batch));
+  EXPECT_FALSE(whole.Divide(twelve));
+  EXPECT_FALSE(whole.Multiply(Dim()));
+  EXPECT_FALSE(whole.Multiply(0));
+  DimSum sum, one;
+  EXPECT_TRUE(sum.Add(past) && sum.Add(1) && one.Add(1));
+  DimSum more;
+  EXPECT_TRUE(more.Add(sum.AsDim()) && more.Subtract(one));
+  EXPECT_TRUE(more.AsDim().SameAs(past));
+  EXPECT_FALSE(more.Subtract(one));
+  // A name with a sign in it is nobody's part.
+  EXPECT_FALSE(more.Add(Dim::Symbol("past + 1")));
+  EXPECT_FALSE(product.Multiply(sum.AsDim()));
 }
 
 TEST(FoldShapesTest, UnknownDimensionsOfOneValueAreTheSame) {

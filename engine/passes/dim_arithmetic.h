@@ -21,8 +21,7 @@ class DimProduct {
   // False, and nothing changed, where the quotient is no product.
   bool Divide(const DimProduct& by);
 
-  // The product as a dimension: a number, a name, or a placeholder (placeholder_symbols.h) which is
-  // the same for equal products and which Multiply takes apart again.
+  // A number, a name, or a placeholder.
   Dim AsDim() const;
 
  private:
@@ -30,6 +29,22 @@ class DimProduct {
   std::vector<std::string> symbols_;  // sorted
 };
 
+class DimSum {
+ public:
+  DimSum() = default;  // 0
+
+  // False, and nothing changed, for a dimension of which nothing is known, or a sum too large.
+  bool Add(const Dim& dim);
+  // False, and nothing changed, where the difference might be negative.
+  bool Subtract(const DimSum& other);
+
+  Dim AsDim() const;
+
+ private:
+  int64_t number_ = 0;
+  std::vector<std::string> symbols_;  // sorted
+};
+
 }  // namespace ergo
 
-#endif  // ERGO_ENGINE_PASSES_DIM_PRODUCT_H_
+#endif  // ERGO_ENGINE_PASSES_DIM_ARITHMETIC_H_
