@@ -115,6 +115,7 @@ class ShapeFolder {
     if (node.Is("Reshape")) FoldReshape(id);
     if (node.Is("Reshape") || node.Is("Flatten")) TeachWhatIsLeft(node);
     if (node.Is("Concat")) TeachSum(node);
+    if (node.Is("Range")) TeachCount(node);
     if (node.Is("Expand")) FoldExpand(id);
     if (node.Is("ConstantOfShape")) Teach(node.outputs[0], ElementsOf(node.inputs[0]));
     if (placeholders_ == nullptr) return;
@@ -380,6 +381,23 @@ class ShapeFolder {
       if (!from.RankKnown() || from.Rank() != to.Rank() || !sum.Add(from[*axis])) return;
     }
     to[*axis] = sum.AsDim();
+  }
+
+  // Positions from one dimension to the sum of it and another, one by one.
+  void TeachCount(const Node& node) {
+    const auto start = ElementsOf(node.inputs[0]), limit = ElementsOf(node.inputs[1]);
+    const auto step = ElementsOf(node.inputs[2]);
+    if (!start || !limit || !step || start->size() != 1 || limit->size() != 1 ||
+        step->size() != 1 || !step->front().Is(1)) {
+      return;
+    }
+    DimSum count, before;
+    if (!count.Add(limit->front().AsDim()) || !before.Add(start->front().AsDim()) ||
+        !count.Subtract(before)) {
+      return;
+    }
+    SymbolicShape& shape = graph_.GetValue(node.outputs[0]).shape;
+    if (shape.RankKnown() && shape.Rank() == 1 && !shape[0].Known()) shape[0] = count.AsDim();
   }
 
   // A dimension that the operand has already need not be asked for.

@@ -149,6 +149,27 @@ TEST(FoldShapesTest, SumsOfDimensionsAreTheSame) {
   EXPECT_EQ(std::ranges::count(Operators(graph), "Add"), 0) << graph.ToString();
 }
 
+// Positions of new tokens behind a cache, as decoders number them.
+TEST(FoldShapesTest, PositionsAreAsManyAsTokens) {
+  for (const int64_t step : {1, 2}) {
+    GraphBuilder b;
+    const ValueId x = b.Input("x", DType::kF32, kTokens);
+    const ValueId cache =
+        b.Input("cache", DType::kF32, SymbolicShape({Dim::Symbol("past"), Dim(12)}));
+    const auto dim = [&](ValueId value, int64_t axis) {
+      return b.Op("Squeeze", {DimOf(b, value, axis), b.Ints({0})});
+    };
+    const ValueId past = dim(cache, 0);
+    const ValueId positions =
+        b.Op("Range", {past, b.Op("Add", {past, dim(x, 1)}), b.Constant(Tensor::Scalar(step))});
+    const ValueId rows = b.Op("Gather", {b.Weights({64, 12}), positions});
+    Graph graph = b.Build({step == 1 ? b.Op("Add", {x, rows}) : rows});
+    ASSERT_TRUE(Optimize(graph).ok());
+    EXPECT_EQ(graph.GetValue(graph.outputs[0]).shape.ToString(),
+              step == 1 ? "[batch, tokens, 12]" : "[?, 12]");
+  }
+}
+
 TEST(DimArithmeticTest, ProductsAndSums) {
   const Dim batch = Dim::Symbol("batch"), past = Dim::Symbol("past");
   DimProduct product;
