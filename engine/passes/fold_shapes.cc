@@ -108,7 +108,7 @@ class ShapeFolder {
     if (node.subgraphs.empty()) (void)InferNode(graph_, node);
     if (node.outputs.size() == 1) {
       if (std::optional<Elements> elements = Evaluate(node)) {
-        if (BecomesConstant(id, *elements)) return;
+        if (BecomesConstant(id, *elements) || BecomesEarlier(node, *elements)) return;
         known_[node.outputs[0]] = std::move(*elements);
       }
     }
@@ -291,6 +291,19 @@ class ShapeFolder {
     return true;
   }
 
+  // Uses an earlier value that certainly holds the same: shapes of different values agree.
+  bool BecomesEarlier(const Node& node, const Elements& elements) {
+    const Value& value = graph_.GetValue(node.outputs[0]);
+    std::string key = fmt::format("{}{}", DTypeName(value.dtype), value.shape.ToString());
+    for (const Element& element : elements) {
+      if (!element.IsNumber() && element.symbol.empty()) return false;
+      key += element.IsNumber() ? fmt::format("\n{}", element.number) : "\n=" + element.symbol;
+    }
+    const auto [found, added] = earlier_.emplace(std::move(key), node.outputs[0]);
+    if (added || rewriter_.Uses(node.outputs[0]) == 0) return false;
+    return rewriter_.Forward(node.outputs[0], found->second);
+  }
+
   template <typename T>
   static Tensor Numbers(const Elements& elements, const Shape& shape) {
     std::vector<T> numbers;
@@ -432,6 +445,7 @@ class ShapeFolder {
   Rewriter rewriter_;
   PlaceholderSymbols* placeholders_;
   std::map<ValueId, Elements> known_;
+  std::map<std::string, ValueId> earlier_;  // by what they hold
   int folded_ = 0;
 };
 

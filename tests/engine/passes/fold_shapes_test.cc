@@ -53,7 +53,7 @@ TEST(FoldShapesTest, TwoDimensionsThatMoveStay) {
   GraphBuilder b;
   const ValueId x = b.Input("x", DType::kF32, kTokens);
   const ValueId target = Join(b, {b.Ints({12}), DimOf(b, x, 0), DimOf(b, x, 1)});
-  const Graph graph = AfterPass(b.Build({b.Op("Reshape", {x, target})}), FoldShapes, false);
+  const Graph graph = AfterPass(b.Build({b.Op("Reshape", {x, target})}), FoldShapes);
   EXPECT_TRUE(TargetOf(graph, graph.GetNode(graph.NodeCount() - 1)).empty());
 }
 
@@ -104,7 +104,7 @@ TEST(FoldShapesTest, DimensionsThatMayBeZeroAreNotAssumedPositive) {
   const ValueId difference = b.Op("Sub", {DimOf(b, x, 0), DimOf(b, x, 1)});
   const ValueId sum = b.Op("Add", {difference, b.Ints({12})});
   const Graph graph =
-      AfterPass(b.Build({b.Op("Reshape", {x, Join(b, {b.Ints({-1}), sum})})}), FoldShapes, false);
+      AfterPass(b.Build({b.Op("Reshape", {x, Join(b, {b.Ints({-1}), sum})})}), FoldShapes);
   EXPECT_TRUE(TargetOf(graph, graph.GetNode(graph.NodeCount() - 1)).empty());
 }
 
@@ -167,6 +167,23 @@ TEST(FoldShapesTest, PositionsAreAsManyAsTokens) {
     ASSERT_TRUE(Optimize(graph).ok());
     EXPECT_EQ(graph.GetValue(graph.outputs[0]).shape.ToString(),
               step == 1 ? "[batch, tokens, 12]" : "[?, 12]");
+  }
+}
+
+TEST(FoldShapesTest, ShapesThatAgreeAreComputedOnce) {
+  for (const bool same : {true, false}) {
+    GraphBuilder b;
+    const ValueId x = b.Input("x", DType::kF32, kTokens);
+    const ValueId y =
+        b.Input("y", DType::kF32, SymbolicShape({Dim::Symbol(same ? "tokens" : "others"), Dim(5)}));
+    const ValueId first = DimOf(b, x, 1), second = DimOf(b, y, 0);
+    const ValueId table = b.Weights({8, 2});
+    const auto rows = [&](ValueId count) {
+      return b.Op("Slice", {table, b.Ints({0}), count, b.Ints({0})});
+    };
+    const Graph graph =
+        Optimized(b.Build({b.Op("Neg", {rows(first)}), b.Op("Abs", {rows(second)})}));
+    EXPECT_EQ(std::ranges::count(Operators(graph), "Slice"), same ? 1 : 2) << graph.ToString();
   }
 }
 
