@@ -17,7 +17,8 @@
 //              largest element is, the first of equals in row-major order of the window. With
 //              column_major the spatial part of the index is counted in column-major order.
 //
-// dtypes: the reference takes f32, f64, f16 and bf16, and for max i8 and u8; SIMD variants f32.
+// dtypes: the reference takes f32, f64, f16 and bf16, and for max i8 and u8; SIMD variants
+// f32, and for max i8 and u8.
 // Arithmetic: max is exact; which operand a window with a NaN gives is not specified. Sums of f16
 // and bf16 are in f32, those of f64 in f64, those of f32 in f64 (reference) or f32 (the rest),
 // which agree within PoolErrorBound.
