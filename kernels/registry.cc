@@ -37,6 +37,7 @@ std::vector<KernelInfo> AllKernels() {
   Add(all, ConvVariants());
   Add(all, QConvVariants());
   Add(all, QMatMulVariants());
+  Add(all, QAddVariants());
   Add(all, PoolVariants());
   Add(all, UnaryVariants());
   Add(all, ReduceVariants());

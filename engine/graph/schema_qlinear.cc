@@ -59,10 +59,15 @@ Status InferQLinearMatMul(InferContext& context) {
   return context.SetOutput(0, QLinearOutputType(context), y);
 }
 
+Status InferQuantizedAdd(InferContext& context) {
+  return context.SetOutput(0, context.InputType(7), context.InputShape(0));
+}
+
 constexpr OpSchema kSchemas[] = {
     {"", "ConvInteger", 10, 2, 4, 1, 1, InferConvInteger},
     {"", "QLinearConv", 10, 8, 9, 1, 1, InferQLinearConv},
     {"", "QLinearMatMul", 10, 8, 8, 1, 1, InferQLinearMatMul},
+    {"ergo", "QuantizedAdd", 1, 8, 8, 1, 1, InferQuantizedAdd},
     {"ergo", "QuantizedConv", 1, 5, 12, 1, 1, InferQLinearConv},
     {"ergo", "QuantizedGemm", 1, 5, 12, 1, 1, InferQLinearMatMul},
 };

@@ -1,4 +1,5 @@
-// FusedConv and FusedGemm between quantized tensors become ergo.QuantizedConv and QuantizedGemm:
+// FusedConv, FusedGemm and Add between quantized tensors become ergo.QuantizedConv, QuantizedGemm
+// and QuantizedAdd:
 // first the DequantizeLinear of their operands goes into them, then the QuantizeLinear of their
 // result. What else reads a dequantized tensor keeps its DequantizeLinear.
 #include <algorithm>
@@ -53,7 +54,10 @@ class QuantizedFuser {
         fused = WithQuantizedResidual(node);
       }
       if (fused) rewriter_.Replace(id, std::move(*fused));
-      if (node.Is("QuantizeLinear")) AbsorbQuantize(id);
+      if (node.Is("QuantizeLinear")) {
+        AbsorbQuantize(id);
+        AbsorbAdd(id);
+      }
     }
     return rewriter_.Finish();
   }
@@ -169,6 +173,53 @@ class QuantizedFuser {
           AddConstantLike(graph_, quantize.outputs[0], "/zero", Tensor::Scalar<uint8_t>(0));
     }
     rewriter_.FuseForward(id, absorbed, std::move(fused));
+  }
+
+  // Q(DQ(a) + DQ(b)), with or without a Relu between.
+  void AbsorbAdd(NodeId id) {
+    const Node quantize = graph_.GetNode(id);
+    const auto result = TensorQuantization(graph_, quantize);
+    if (!quantize.Is("QuantizeLinear") || !result) return;
+    ValueId relu = kNoValue, sum = quantize.inputs[0];
+    const Node* add = rewriter_.SoleProducer(sum);
+    if (add != nullptr && add->Is("Relu")) {
+      relu = sum;
+      sum = add->inputs[0];
+      add = rewriter_.SoleProducer(sum);
+    }
+    if (add == nullptr || !add->Is("Add") || !SameShape(add->inputs[0], add->inputs[1])) return;
+    Node fused = *add;
+    fused.domain = "ergo";
+    fused.op = "QuantizedAdd";
+    fused.opset = 1;
+    fused.inputs.clear();
+    for (const ValueId input : add->inputs) {
+      const Node* dequantize = DequantizeOf(graph_, producers_, input);
+      const auto operand =
+          dequantize == nullptr ? std::nullopt : TensorQuantization(graph_, *dequantize);
+      if (!operand) return;
+      fused.inputs.insert(fused.inputs.end(),
+                          {dequantize->inputs[0], operand->scale, operand->zero});
+    }
+    fused.inputs.push_back(result->scale);
+    fused.inputs.push_back(
+        result->zero != kNoValue
+            ? result->zero
+            : AddConstantLike(graph_, quantize.outputs[0], "/zero", Tensor::Scalar<uint8_t>(0)));
+    if (relu != kNoValue) {
+      fused.attributes["activation"] = std::string("relu");
+      rewriter_.FuseForward(id, relu, fused);
+    }
+    rewriter_.FuseForward(id, sum, std::move(fused));
+  }
+
+  bool SameShape(ValueId a, ValueId b) const {
+    const SymbolicShape &x = graph_.GetValue(a).shape, &y = graph_.GetValue(b).shape;
+    if (!x.RankKnown() || !y.RankKnown() || x.Rank() != y.Rank()) return false;
+    for (int axis = 0; axis < x.Rank(); ++axis) {
+      if (!x[axis].SameAs(y[axis])) return false;
+    }
+    return true;
   }
 
   Graph& graph_;

@@ -15,6 +15,9 @@
 //              QLinearMatMul; without y_scale and y_zero Y is float32. B is int32 (of scale x_scale
 //              * w_scale) or float32; Z is quantized with z_scale and z_zero, or float32. Weights
 //              have a scale (and zero point) for all or one an output channel.
+//   QuantizedAdd
+//              inputs a, a_scale, a_zero?, b, b_scale, b_zero?, y_scale, y_zero: the sum of two
+//              quantized tensors of one shape, quantized; attributes activation, alpha, beta.
 // activation is "none", "relu", "leaky_relu" (alpha), "clip" (alpha = min, beta = max), "sigmoid",
 // "tanh", "silu", "hard_swish" or "gelu" (erf form).
 #ifndef ERGO_ENGINE_PASSES_PASSES_H_

@@ -131,10 +131,31 @@ Status LowerQLinearMatMul(LowerContext& context) {
                                           std::array{Out(0)});
 }
 
+// The inputs are those of QLinearMatMul, b in the place of the weights.
+Status LowerQuantizedAdd(LowerContext& context) {
+  QAddProblem problem;
+  problem.a_dtype = context.InputType(kX);
+  problem.epilogue.y = context.OutputType(0);
+  problem.epilogue.residual = context.InputType(kW);
+  problem.elements = context.OutputShape(0).Elements();
+  if (context.InputShape(kX) != context.InputShape(kW)) {
+    return InvalidArgument("{} + {}", context.InputShape(kX).ToString(),
+                           context.InputShape(kW).ToString());
+  }
+  for (const int scalar : {kScaleX, kZeroX, kScaleW, kZeroW, kScaleY, kZeroY}) {
+    ERGO_RETURN_IF_ERROR(CheckPer(context, scalar, 1));
+  }
+  ERGO_ASSIGN_OR_RETURN(problem.epilogue.activation, ReadFusedActivation(context.GetNode()));
+  return context.Emit(QAddVariants(), problem,
+                      {In(kX), Absent(), In(kZeroX), Absent(), In(kScaleX), Absent(), In(kScaleY),
+                       In(kZeroY), Absent(), In(kW), In(kScaleW), In(kZeroW)},
+                      {Out(0)});
+}
+
 constexpr Lowering kLowerings[] = {
-    {"", "ConvInteger", LowerConvInteger},         {"", "QLinearConv", LowerQLinearConv},
-    {"", "QLinearMatMul", LowerQLinearMatMul},     {"ergo", "QuantizedConv", LowerQLinearConv},
-    {"ergo", "QuantizedGemm", LowerQLinearMatMul},
+    {"", "ConvInteger", LowerConvInteger},       {"", "QLinearConv", LowerQLinearConv},
+    {"", "QLinearMatMul", LowerQLinearMatMul},   {"ergo", "QuantizedAdd", LowerQuantizedAdd},
+    {"ergo", "QuantizedConv", LowerQLinearConv}, {"ergo", "QuantizedGemm", LowerQLinearMatMul},
 };
 
 }  // namespace

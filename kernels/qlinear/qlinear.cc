@@ -22,6 +22,32 @@ std::span<const KernelVariant<QMatMulProblem>> QMatMulVariants() {
   return kVariants;
 }
 
+std::span<const KernelVariant<QAddProblem>> QAddVariants() {
+  static constexpr KernelVariant<QAddProblem> kVariants[] = {
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
+  {{"qadd", #name, Device::device, dtypes, layout, needs}, make},
+#include "kernels/qlinear/qadd_variants.inc"
+#undef ERGO_KERNEL_VARIANT
+  };
+  return kVariants;
+}
+
+Status CheckQAdd(const QAddProblem& problem) {
+  ERGO_RETURN_IF_ERROR(CheckEpilogue(problem.epilogue));
+  if ((problem.a_dtype != DType::kU8 && problem.a_dtype != DType::kI8) ||
+      problem.epilogue.residual == DType::kUndefined || problem.epilogue.y == DType::kI32 ||
+      problem.epilogue.bias != DType::kUndefined) {
+    return Unsupported("{} + {} -> {}", DTypeName(problem.a_dtype),
+                       DTypeName(problem.epilogue.residual), DTypeName(problem.epilogue.y));
+  }
+  return {};
+}
+
+KernelCost CostOf(const QAddProblem& p) {
+  return {4 * p.elements, p.elements + EpilogueBytes(p.epilogue, p.elements, 0),
+          DTypeBytes(p.epilogue.y, p.elements)};
+}
+
 KernelCost CostOf(const QConvProblem& p) {
   const int64_t out = p.batch * p.out_channels * p.window.OutElements();
   const int64_t per_group = p.in_channels / p.groups;

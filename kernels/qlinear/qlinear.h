@@ -1,5 +1,5 @@
 // Products of quantized operands: ONNX ConvInteger, QLinearConv and QLinearMatMul, and what passes
-// make of convolutions and matrix products between quantized tensors.
+// make of convolutions, matrix products and sums between quantized tensors.
 //
 // q(x) stands for scale_x * (x - zero_x). Sums of (x - zero_x) * (w - zero_w) are exact in int32
 // (they wrap around); padding is zero_x. What follows is in kernels/qlinear/epilogue.h.
@@ -52,6 +52,22 @@ struct QMatMulProblem {
 KernelCost CostOf(const QMatMulProblem& problem);
 std::span<const KernelVariant<QMatMulProblem>> QMatMulVariants();
 
+//   inputs  0 a (u8 or i8)   2 zero_a   4 scale_a   6 scale_y   7 zero_y   9 b, the epilogue's
+//           residual   10 scale_b   11 zero_b; the others are absent. a, b and y have one shape.
+//   output  epilogue.y: of a - zero_a as the sum, scale_w being 1
+struct QAddProblem {
+  DType a_dtype = DType::kU8;
+  QEpilogue epilogue;  // with a residual and without a bias; y is not kI32
+  int64_t elements = 0;
+};
+Status CheckQAdd(const QAddProblem& problem);
+KernelCost CostOf(const QAddProblem& problem);
+std::span<const KernelVariant<QAddProblem>> QAddVariants();
+
+#define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
+  MadeKernel make(const QAddProblem& problem, const MakeContext& context);
+#include "kernels/qlinear/qadd_variants.inc"
+#undef ERGO_KERNEL_VARIANT
 #define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
   MadeKernel make(const QConvProblem& problem, const MakeContext& context);
 #include "kernels/qlinear/qconv_variants.inc"

@@ -157,4 +157,16 @@ MadeKernel MakeQMatMulReference(const QMatMulProblem& problem, const MakeContext
   });
 }
 
+MadeKernel MakeQAddReference(const QAddProblem& problem, const MakeContext&) {
+  ERGO_RETURN_IF_ERROR(CheckQAdd(problem));
+  return MakeFunctionKernel([problem](const KernelArgs& args) {
+    const EpilogueWriter writer(problem.epilogue, args);
+    const double scale = QNumber(QOperand(args, kQScaleX), 0, 1);
+    for (int64_t i = 0; i < problem.elements; ++i) {
+      const int32_t sum = ReadByte(args.inputs[0], i) - Zero(args, 2, 0);
+      writer.Write(i, static_cast<uint32_t>(sum), scale, 0);
+    }
+  });
+}
+
 }  // namespace ergo

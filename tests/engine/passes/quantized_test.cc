@@ -144,6 +144,27 @@ TEST(FuseQuantizedTest, WhatElseReadsTheResultGetsItInFloat) {
                                             "DequantizeLinear", "Exp"));
 }
 
+TEST(FuseQuantizedTest, SumsOfQuantizedTensors) {
+  for (const bool relu : {false, true}) {
+    QdqBuilder b;
+    const ValueId x = b.Input("x", DType::kF32, Shape{2, 3, 5});
+    const ValueId y = b.Input("y", DType::kF32, Shape{2, 3, 5});
+    ValueId sum = b.Op("Add", {b.Fake(x), b.Fake(y, 0.02f, 90)});
+    if (relu) sum = b.Op("Relu", {sum});
+    const Graph graph = Optimized(b.Build({b.Fake(sum, 0.06f, 100)}), 1, 0.06);
+    EXPECT_THAT(Operators(graph), ElementsAre("QuantizeLinear", "QuantizeLinear", "QuantizedAdd",
+                                              "DequantizeLinear"));
+  }
+}
+
+TEST(FuseQuantizedTest, SumsThatBroadcastStayFloat) {
+  QdqBuilder b;
+  const ValueId x = b.Input("x", DType::kF32, Shape{2, 3, 5});
+  const ValueId y = b.Input("y", DType::kF32, Shape{3, 5});
+  const Graph graph = Optimized(b.Build({b.Fake(b.Op("Add", {b.Fake(x), b.Fake(y)}))}), 1);
+  EXPECT_THAT(Operators(graph), ::testing::Contains("Add"));
+}
+
 TEST(FuseQuantizedTest, ScalesAlongAnotherAxisStayFloat) {
   QdqBuilder b;
   const ValueId x = b.Input("x", DType::kF32, Shape{5, 20});

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <optional>
@@ -400,6 +401,41 @@ TEST(QMatMulTest, EveryVariantOnEveryTarget) {
   ForEachSimdTarget([](const std::string& target) {
     for (uint32_t seed = 1; seed <= 200; ++seed) {
       CheckMatMul(seed, target);
+      if (::testing::Test::HasFatalFailure()) return;
+    }
+  });
+}
+
+TEST(QAddTest, EveryVariantOnEveryTarget) {
+  ForEachSimdTarget([](const std::string& target) {
+    for (uint32_t seed = 1; seed <= 60; ++seed) {
+      std::mt19937 random(seed);
+      QAddProblem p;
+      p.a_dtype = random() % 2 == 0 ? DType::kU8 : DType::kI8;
+      p.elements = std::array{0, 1, 15, 16, 17, 511, 512, 513, 40000}[random() % 9];
+      do {
+        p.epilogue = DrawEpilogue(random);
+        p.epilogue.bias = DType::kUndefined;
+      } while (!CheckQAdd(p).ok());
+      SCOPED_TRACE(
+          fmt::format("seed {} {}: {} x {}", seed, target, p.elements, DTypeName(p.a_dtype)));
+      const Shape shape{p.elements};
+      TestTensor a(p.a_dtype, shape);
+      FillBytes(a, random);
+      Operands operands;
+      operands.views = {a.View(), TensorView()};
+      operands.Add(Single(p.a_dtype, random));
+      operands.Add(std::nullopt);
+      AddEpilogue(p.epilogue, shape, 1, 1, random, operands);
+      operands.views[kQScaleW] = TensorView();
+      TestTensor scale(DType::kF32, Shape{});
+      scale.FillUniform(random, 0.01, 0.03);
+      operands.views[kQScaleX] = scale.View();
+      std::vector<int64_t> sums;
+      for (int64_t i = 0; i < p.elements; ++i) {
+        sums.push_back(ByteAt(a, i) - static_cast<int64_t>(QNumber(operands.views[2], 0, 0)));
+      }
+      CheckVariants(QAddVariants(), p, operands, shape, sums, 1, 1, target);
       if (::testing::Test::HasFatalFailure()) return;
     }
   });
