@@ -5,12 +5,10 @@ from a fixed seed and PyTorch's own outputs beside them, in the layout of the ON
     OUT/MODEL-EXPORTER/model.onnx
     OUT/MODEL-EXPORTER/test_data_set_K/{input,output}_I.pb
 
-What it needs, in a virtual environment (gigabytes, since PyTorch's package brings CUDA along):
-
-    python3 -m venv build/exports-venv
-    build/exports-venv/bin/pip install -r tests/exports/requirements.txt
-
-Then all models, and what Ergo makes of them, as one table:
+tests/exports/run_all.sh does it all: it makes a virtual environment with what this script needs
+(gigabytes, since PyTorch's package brings CUDA along; tests/exports/requirements.txt knows how to
+do with less), runs this script and check_models.py, which prints what Ergo makes of each model.
+By hand:
 
     build/exports-venv/bin/python tests/exports/export_models.py --out build/exports
     tests/exports/check_models.py build/exports --ergo build/release/ergo

@@ -27,7 +27,7 @@ def images(name, size, dynamic=True):
 def classifier(name, make=None, size=None):
     def build():
         reseed(name)
-        options = {"init_weights": True} if name == "inception_v3" else {}
+        options = {"init_weights": False} if name == "inception_v3" else {}
         module = make() if make else getattr(torchvision.models, name)(weights=None, **options)
         return randomize(module)
 
@@ -140,13 +140,22 @@ def detector(name, make, find_layers, size, spread):
 
 def ssdlite():
     return torchvision.models.detection.ssdlite320_mobilenet_v3_large(
-        weights=None, weights_backbone=None, score_thresh=0.2, topk_candidates=100
+        weights=None,
+        weights_backbone=None,
+        score_thresh=0.2,
+        topk_candidates=100,
+        detections_per_img=100,
     )
 
 
 def retinanet():
     return torchvision.models.detection.retinanet_resnet50_fpn(
-        weights=None, weights_backbone=None, score_thresh=0.9, min_size=256, max_size=256
+        weights=None,
+        weights_backbone=None,
+        score_thresh=0.9,
+        min_size=256,
+        max_size=256,
+        detections_per_img=50,
     )
 
 
@@ -175,7 +184,8 @@ class Proposer(nn.Module):
         middles, sizes = boxes[:, :2] * 20, torch.exp(boxes[:, 2:]) * 10
         boxes = torch.cat([middles - sizes, middles + sizes], dim=1)
         kept = torchvision.ops.nms(boxes, scores, 0.4)
-        return boxes[kept], scores[kept], features.mean(dim=(2, 3))
+        # Not the corners: where middle and size cancel, nothing is left but rounding.
+        return sizes[kept], scores[kept], features.mean(dim=(2, 3))
 
 
 def proposer(name, make_backbone, width, size, anchors):
@@ -187,7 +197,7 @@ def proposer(name, make_backbone, width, size, anchors):
         reseed(name)
         return randomize(Proposer(make_backbone(), width, anchors))
 
-    outputs = ["boxes", "scores", "pooled"]
+    outputs = ["sizes", "scores", "pooled"]
     return ModelSpec(name, build, image, ["image"], outputs, data_sets=2, calibrate=True)
 
 
