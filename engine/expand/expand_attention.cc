@@ -3,6 +3,7 @@
 #include <array>
 
 #include "engine/expand/expand_context.h"
+#include "engine/graph/limits.h"
 
 namespace ergo {
 namespace {
@@ -106,12 +107,17 @@ std::array<ValueId, 3> SplitLast(ExpandContext& context, ValueId x,
   return parts;
 }
 
-// Inputs: X [batch, len, width], W [width, q + k + v], bias?, mask?, past? [2, batch, heads, past,
-// head], attention bias?.
-Status ExpandAttention(ExpandContext& context) {
+// Which inputs of an operator are the mask, the past [2, batch, heads, past, head] and the bias of
+// the scores.
+struct AttentionInputs {
+  size_t mask, past, bias;
+};
+constexpr size_t kNoInput = kMaxNodeOperands;
+
+// Attention of `product`, [batch, len, q + k + v].
+Status AttendProduct(ExpandContext& context, ValueId product, const AttentionInputs& inputs) {
   const Node& node = context.GetNode();
   ERGO_RETURN_IF_ERROR(Refuse(context, {"do_rotary", "past_present_share_buffer"}));
-  ERGO_RETURN_IF_ERROR(context.CheckFloat(0));
   const int64_t heads = node.IntAttr("num_heads", 0);
   ERGO_ASSIGN_OR_RETURN(const int64_t width, context.Extent(context.Input(1), 1));
   std::array<int64_t, 3> sizes = {width / 3, width / 3, width / 3};
@@ -119,18 +125,17 @@ Status ExpandAttention(ExpandContext& context) {
     if (given->size() != 3) return InvalidArgument("{} qkv_hidden_sizes", given->size());
     std::ranges::copy(*given, sizes.begin());
   }
-  ValueId product = context.Emit("MatMul", {context.Input(0), context.Input(1)});
   if (context.HasInput(2)) product = context.Emit("Add", {product, context.Input(2)});
   AttentionOperands x;
   const auto parts = SplitLast(context, product, sizes);
   x.q = parts[0];
   x.k = parts[1];
   x.v = parts[2];
-  if (context.HasInput(4)) {
-    x.past_key = context.Emit("Gather", {context.Input(4), context.Int(0)});
-    x.past_value = context.Emit("Gather", {context.Input(4), context.Int(1)});
+  if (context.HasInput(inputs.past)) {
+    x.past_key = context.Emit("Gather", {context.Input(inputs.past), context.Int(0)});
+    x.past_value = context.Emit("Gather", {context.Input(inputs.past), context.Int(1)});
   }
-  ERGO_ASSIGN_OR_RETURN(x.mask, MaskAndBias(context, 3, 5, x, false));
+  ERGO_ASSIGN_OR_RETURN(x.mask, MaskAndBias(context, inputs.mask, inputs.bias, x, false));
   const bool causal = node.IntAttr("unidirectional", 0) != 0;
   if (!context.HasOutput(1)) {
     EmitAttention(context, x, heads, heads, causal, {node.Output(0)});
@@ -143,6 +148,23 @@ Status ExpandAttention(ExpandContext& context) {
                       {Unsqueezed(context, present[0], {0}), Unsqueezed(context, present[1], {0})},
                       {{"axis", int64_t{0}}}));
   return {};
+}
+
+// Inputs: X [batch, len, width], W [width, q + k + v], bias?, mask?, past?, attention bias?.
+Status ExpandAttention(ExpandContext& context) {
+  ERGO_RETURN_IF_ERROR(context.CheckFloat(0));
+  const ValueId product = context.Emit("MatMul", {context.Input(0), context.Input(1)});
+  return AttendProduct(context, product, {3, 4, 5});
+}
+
+// Inputs: X and W of 8 bits, bias, both scales, mask?, both zero points?, past?.
+Status ExpandQAttention(ExpandContext& context) {
+  const ValueId x =
+      context.Emit("DequantizeLinear", {context.Input(0), context.Input(3), context.Input(6)});
+  const ValueId w =
+      context.Emit("DequantizeLinear", {context.Input(1), context.Input(4), context.Input(7)},
+                   {{"axis", int64_t{1}}});
+  return AttendProduct(context, context.Emit("MatMul", {x, w}), {5, 8, kNoInput});
 }
 
 // [batch, len, heads, count, head]: part `i` of `count`, as [batch, len, heads * head].
@@ -240,6 +262,7 @@ Status ExpandRotaryEmbedding(ExpandContext& context) {
 constexpr Expander kExpanders[] = {
     {"com.microsoft", "Attention", ExpandAttention},
     {"com.microsoft", "MultiHeadAttention", ExpandMultiHeadAttention},
+    {"com.microsoft", "QAttention", ExpandQAttention},
     {"com.microsoft", "RotaryEmbedding", ExpandRotaryEmbedding},
 };
 

@@ -138,6 +138,34 @@ Status ExpandDynamicQuantizeMatMul(ExpandContext& context) {
   return {};
 }
 
+// Weights [directions, in, out] with a scale and a zero point for each direction or each of its
+// outputs, as LSTM has them: [directions, out, in] floats.
+Result<ValueId> RecurrentWeights(ExpandContext& context, size_t weights, size_t scale,
+                                 size_t zero) {
+  const DType dtype = context.InputType(scale);
+  ERGO_ASSIGN_OR_RETURN(const int rank, context.Rank(context.Input(scale)));
+  const ValueId axes = rank == 1 ? context.Ints({1, 2}) : context.Ints({1});
+  const ValueId offset =
+      context.Emit("Unsqueeze", {context.Cast(context.Input(zero), dtype), axes});
+  const ValueId centered =
+      context.Emit("Sub", {context.Cast(context.Input(weights), dtype), offset});
+  const ValueId steps = context.Emit("Unsqueeze", {context.Input(scale), axes});
+  return context.Transpose(context.Emit("Mul", {centered, steps}), {0, 2, 1});
+}
+
+// LSTM with weights of 8 bits. ONNX Runtime also quantizes what it multiplies them with, which
+// changes results by as much as that rounds.
+Status ExpandDynamicQuantizeLstm(ExpandContext& context) {
+  const Node& node = context.GetNode();
+  ERGO_ASSIGN_OR_RETURN(const ValueId w, RecurrentWeights(context, 1, 8, 9));
+  ERGO_ASSIGN_OR_RETURN(const ValueId r, RecurrentWeights(context, 2, 10, 11));
+  context.EmitTo("", "LSTM",
+                 std::array{context.Input(0), w, r, context.Input(3), context.Input(4),
+                            context.Input(5), context.Input(6), context.Input(7)},
+                 {node.Output(0), node.Output(1), node.Output(2)}, node.attributes);
+  return {};
+}
+
 // Output = alpha * A x B + C, C being of int32 in steps of both scales; quantized where Y has a
 // scale.
 Status ExpandQGemm(ExpandContext& context) {
@@ -261,6 +289,7 @@ Status ExpandLinear(ExpandContext& context) {
 constexpr Expander kExpanders[] = {
     {"com.microsoft", "DequantizeLinear", ExpandLinear<false>},
     {"com.microsoft", "DynamicQuantizeMatMul", ExpandDynamicQuantizeMatMul},
+    {"com.microsoft", "DynamicQuantizeLSTM", ExpandDynamicQuantizeLstm},
     {"com.microsoft", "MatMulIntegerToFloat", ExpandMatMulIntegerToFloat},
     {"com.microsoft", "MatMulNBits", ExpandMatMulNBits},
     {"com.microsoft", "QGemm", ExpandQGemm},

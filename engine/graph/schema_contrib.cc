@@ -90,6 +90,19 @@ Status InferAttention(InferContext& context) {
   return {};
 }
 
+Status InferQAttention(InferContext& context) {
+  ERGO_RETURN_IF_ERROR(NeedInputs(context, {3, 4}));
+  for (size_t i = 0; i < context.OutputCount(); ++i) {
+    ERGO_RETURN_IF_ERROR(context.SetOutput(i, context.InputType(3), SymbolicShape()));
+  }
+  return {};
+}
+
+Status InferQuantizedLstm(InferContext& context) {
+  ERGO_RETURN_IF_ERROR(NeedInputs(context, {8, 9, 10, 11}));
+  return InferAttention(context);
+}
+
 Status InferGroupQuery(InferContext& context) {
   ERGO_RETURN_IF_ERROR(NeedInputs(context, {5, 6}));
   return InferAttention(context);
@@ -106,6 +119,7 @@ constexpr OpSchema kSchemas[] = {
     Contrib("BiasGelu", 2, 2, 1, InferAs<0>),
     Contrib("DequantizeLinear", 2, 3, 1, InferDequantize),
     Contrib("DynamicQuantizeMatMul", 3, 5, 1, InferTypeOf<0>),
+    Contrib("DynamicQuantizeLSTM", 3, 12, 3, InferQuantizedLstm),
     Contrib("EmbedLayerNormalization", 1, 9, 3, InferEmbedNorm),
     Contrib("FastGelu", 1, 2, 1, InferAs<0>),
     Contrib("FusedConv", 2, 4, 1, InferTypeOf<0>),
@@ -117,6 +131,7 @@ constexpr OpSchema kSchemas[] = {
     Contrib("MatMulIntegerToFloat", 4, 7, 1, InferTypeOf<2>),
     Contrib("MatMulNBits", 3, 6, 1, InferTypeOf<0>),
     Contrib("MultiHeadAttention", 1, 10, 4, InferAttention),
+    Contrib("QAttention", 5, 9, 2, InferQAttention),
     Contrib("QGemm", 6, 9, 1, InferQGemm),
     Contrib("QLinearAdd", 2, 8, 1, InferQLinearBinary),
     Contrib("QLinearAveragePool", 2, 5, 1, InferQLinearUnary<false>),

@@ -200,6 +200,26 @@ def attentions():
         )
 
 
+def quantized_attentions():
+    heads, head, length, width = 2, 4, 5, 6
+    for kind, mask in attention_masks(2, length, length).items():
+        for per_column in (False, True):
+            case = Case(f"contrib_qattention_{kind}_{per_column}", "QAttention")
+            columns = [3 * heads * head] if per_column else []
+            yield case.take(
+                case.ints(0, 256, 2, length, width, dtype=np.uint8),
+                case.ints(-128, 128, width, 3 * heads * head, dtype=np.int8),
+                case.floats(3 * heads * head),
+                np.array(0.01, F32),
+                case.floats(*columns, low=0.005, high=0.02),
+                mask,
+                np.array(121, np.uint8),
+                case.ints(-9, 9, *columns, dtype=np.int8),
+                weights=[1, 2, 4, 7],
+                num_heads=heads,
+            )
+
+
 def multi_head_attentions():
     heads, head, length = 2, 4, 5
     for kind, mask in attention_masks(2, length, 7).items():
@@ -488,7 +508,8 @@ def blocked_products():
 
 
 FAMILIES = [
-    *[gelus, fused, norms, attentions, multi_head_attentions, rotary_embeddings, group_queries],
+    *[gelus, fused, norms, attentions, quantized_attentions, multi_head_attentions],
+    *[rotary_embeddings, group_queries],
     *[quantized_arithmetic, quantized_moves, quantized_products, blocked_products],
 ]
 

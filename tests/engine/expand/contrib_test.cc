@@ -58,6 +58,53 @@ TEST(ContribTest, TransformerBlocksExpandBeforeShapesAreKnown) {
   ASSERT_TRUE(Optimize(graph).ok());
 }
 
+// ONNX Runtime also quantizes the operands of each step, so its answers are others by that
+// rounding.
+TEST(ContribTest, DynamicQuantizeLstmIsLstmOfItsWeights) {
+  constexpr int64_t kIn = 3, kHidden = 2, kGates = 4 * kHidden;
+  std::mt19937 random(5);
+  const auto bytes = [&](int64_t rows) {
+    std::vector<int8_t> values(static_cast<size_t>(rows * kGates));
+    for (int8_t& value : values) value = static_cast<int8_t>(random() % 256);
+    return values;
+  };
+  const std::vector<int8_t> w = bytes(kIn), r = bytes(kHidden);
+  const float w_scale = 0.01f, r_scale = 0.02f;
+  const int8_t w_zero = 5, r_zero = -3;
+  const auto wide = [](const std::vector<int8_t>& from, int64_t rows, float scale, int8_t zero) {
+    std::vector<float> to(from.size());
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < kGates; ++j) {
+        to[static_cast<size_t>(j * rows + i)] =
+            static_cast<float>(from[static_cast<size_t>(i * kGates + j)] - zero) * scale;
+      }
+    }
+    return Tensor::FromValues<float>(Shape{1, kGates, rows}, std::span<const float>(to));
+  };
+  const auto narrow = [](const std::vector<int8_t>& values, int64_t rows) {
+    return Tensor::FromValues<int8_t>(Shape{1, rows, kGates}, std::span<const int8_t>(values));
+  };
+  GraphBuilder b;
+  const ValueId x = b.Input("x", kF, Shape{4, 2, kIn});
+  const testing::Attributes attributes = {{"hidden_size", kHidden}};
+  const ValueId quantized = Contrib(
+      b, "DynamicQuantizeLSTM",
+      {x, b.Constant(narrow(w, kIn)), b.Constant(narrow(r, kHidden)), kNoValue, kNoValue, kNoValue,
+       kNoValue, kNoValue, b.Constant(Tensor::FromValues<float>(Shape{1}, {w_scale})),
+       b.Constant(Tensor::FromValues<int8_t>(Shape{1}, {w_zero})),
+       b.Constant(Tensor::FromValues<float>(Shape{1}, {r_scale})),
+       b.Constant(Tensor::FromValues<int8_t>(Shape{1}, {r_zero}))},
+      attributes);
+  const ValueId plain = b.Op(
+      "LSTM",
+      {x, b.Constant(wide(w, kIn, w_scale, w_zero)), b.Constant(wide(r, kHidden, r_scale, r_zero))},
+      attributes, 14);
+  const Graph graph = b.Build({quantized, plain});
+  const std::vector<Tensor> outputs = testing::RunGraph(graph, testing::RandomInputs(graph, 6));
+  ASSERT_EQ(outputs.size(), 2u);
+  EXPECT_LT(testing::LargestDifference({outputs[0]}, {outputs[1]}), 1e-6);
+}
+
 std::string Refusal(std::string op, const std::function<ValueId(GraphBuilder&)>& build) {
   GraphBuilder b;
   const ValueId y = build(b);
