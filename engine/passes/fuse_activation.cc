@@ -54,7 +54,9 @@ Result<int> FuseActivation(Graph& graph) {
     if (node.inputs.empty()) continue;
     const ValueId absorbed = node.inputs[0];
     const Node* producer = rewriter.SoleProducer(absorbed);
-    if (producer == nullptr || !AcceptsActivation(*producer)) continue;
+    if (producer == nullptr || (!AcceptsActivation(*producer) && !AcceptsBehindSums(*producer))) {
+      continue;
+    }
     const std::optional<FusedActivation> activation = AsActivation(graph, node);
     if (!activation) continue;
     Node fused = *producer;

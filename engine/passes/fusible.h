@@ -23,6 +23,13 @@ inline bool AcceptsActivation(const Node& node) {
          node.StringAttr("activation", "none") == "none";
 }
 
+// True for a quantized operator whose result is float32 and has no activation yet.
+inline bool AcceptsBehindSums(const Node& node) {
+  constexpr size_t kScaleY = 6;
+  return (IsErgo(node, "QuantizedConv") || IsErgo(node, "QuantizedGemm")) &&
+         !node.HasInput(kScaleY) && node.StringAttr("activation", "none") == "none";
+}
+
 }  // namespace ergo
 
 #endif  // ERGO_ENGINE_PASSES_FUSIBLE_H_

@@ -35,6 +35,8 @@ constexpr std::array kPasses = {
     Pass{"fuse-activation", "activations into the operator before them", FuseActivation},
     Pass{"propagate-quantized", "QuantizeLinear and DequantizeLinear past operators that only move",
          PropagateQuantized},
+    Pass{"fuse-dynamic-quantized", "integer products, their scales and biases into one operator",
+         FuseDynamicQuantized},
     Pass{"fuse-quantized", "convolutions and products between quantized tensors", FuseQuantized},
 };
 

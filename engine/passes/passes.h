@@ -75,8 +75,9 @@ Result<int> FusePad(Graph& graph);               // into the convolution or pool
 Result<int> FuseConv(Graph& graph);              // Conv -> FusedConv
 Result<int> FuseActivation(Graph& graph);  // activation into the one FusedConv/FusedGemm before it
 Result<int> FuseResidual(Graph& graph);    // Add of a same-shaped value into FusedConv/FusedGemm
-Result<int> PropagateQuantized(Graph& graph);  // Q and DQ past operators that only move elements
-Result<int> FuseQuantized(Graph& graph);       // Q and DQ into FusedConv/FusedGemm
+Result<int> PropagateQuantized(Graph& graph);    // Q and DQ past operators that only move elements
+Result<int> FuseDynamicQuantized(Graph& graph);  // scales and biases into integer products
+Result<int> FuseQuantized(Graph& graph);         // Q and DQ into FusedConv/FusedGemm
 
 }  // namespace ergo
 

@@ -174,6 +174,60 @@ TEST(FuseQuantizedTest, ScalesAlongAnotherAxisStayFloat) {
               ElementsAre("QuantizeLinear", "DequantizeLinear", "DequantizeLinear", "FusedGemm"));
 }
 
+// x quantized by its own range; the operator's sums scaled back.
+ValueId Dynamic(QdqBuilder& b, ValueId x, const std::string& op, ValueId w, ValueId scale,
+                const Attributes& attributes = {}) {
+  Node quantize;
+  quantize.name = "quantize";
+  quantize.op = "DynamicQuantizeLinear";
+  quantize.opset = 11;
+  quantize.inputs = {x};
+  for (const char* name : {"bytes", "scale", "zero"}) {
+    quantize.outputs.push_back(b.Raw().AddValue(b.Raw().UniqueName(name)));
+  }
+  const std::vector<ValueId> parts = quantize.outputs;
+  b.Raw().AddNode(std::move(quantize));
+  const ValueId zero = b.Constant(Tensor::Scalar<int8_t>(0));
+  const ValueId sums = b.Op(op, {parts[0], w, parts[2], zero}, attributes, 10);
+  const ValueId wide = b.Op("Cast", {sums}, Attributes{{"to", int64_t{1}}});
+  return b.Op("Mul", {wide, b.Op("Mul", {parts[1], scale})});
+}
+
+TEST(FuseDynamicQuantizedTest, ProductsAndConvolutions) {
+  for (const bool conv : {false, true}) {
+    QdqBuilder b;
+    std::vector<int8_t> values;
+    for (int i = 0; i < 6 * 5; ++i) values.push_back(static_cast<int8_t>(i * 37 % 255 - 127));
+    const auto weights = [&](const Shape& shape) {
+      return b.Constant(Tensor::FromValues<int8_t>(shape, std::span<const int8_t>(values)));
+    };
+    const ValueId scale = b.Scale(0.02f);
+    ValueId y = kNoValue;
+    if (conv) {
+      const ValueId x = b.Input("x", DType::kF32, Shape{2, 6, 3, 4});
+      y = b.Op("Add", {Dynamic(b, x, "ConvInteger", weights({5, 6, 1, 1}), scale),
+                       b.Weights({1, 5, 1, 1})});
+    } else {
+      const ValueId x = b.Input("x", DType::kF32, Shape{2, 4, 6});
+      y = b.Op("Add", {b.Weights({5}), Dynamic(b, x, "MatMulInteger", weights({6, 5}), scale)});
+    }
+    const Graph graph = Optimized(b.Build({b.Op("Relu", {y})}), 0.1);
+    EXPECT_THAT(Operators(graph),
+                ElementsAre("DynamicQuantizeLinear", conv ? "QuantizedConv" : "QuantizedGemm"));
+    EXPECT_EQ(graph.Nodes().back().StringAttr("activation", ""), "relu");
+  }
+}
+
+TEST(FuseDynamicQuantizedTest, ABiasOfAnotherShapeStaysBehind) {
+  QdqBuilder b;
+  const ValueId x = b.Input("x", DType::kF32, Shape{4, 6});
+  std::vector<int8_t> values(24, 3);
+  const ValueId w = b.Constant(Tensor::FromValues<int8_t>({6, 4}, std::span<const int8_t>(values)));
+  const ValueId y = Dynamic(b, x, "MatMulInteger", w, b.Scale(0.02f));
+  const Graph graph = Optimized(b.Build({b.Op("Add", {y, b.Weights({4, 1})})}), 0.1);
+  EXPECT_THAT(Operators(graph), ElementsAre("DynamicQuantizeLinear", "QuantizedGemm", "Add"));
+}
+
 TEST(PropagateQuantizedTest, PastWhatOnlyMovesElements) {
   QdqBuilder b;
   const ValueId x = b.Input("x", DType::kF32, Shape{1, 4, 6, 6});
