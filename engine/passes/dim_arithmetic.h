@@ -1,7 +1,7 @@
 // Products of dimensions, of which some are only names: what Reshape makes of [batch, 12, 64] when
 // it joins the first two axes is 12 times batch, and when it parts them again, batch.
-#ifndef ERGO_ENGINE_PASSES_DIM_PRODUCT_H_
-#define ERGO_ENGINE_PASSES_DIM_PRODUCT_H_
+#ifndef ERGO_ENGINE_PASSES_DIM_ARITHMETIC_H_
+#define ERGO_ENGINE_PASSES_DIM_ARITHMETIC_H_
 
 #include <optional>
 #include <string>

@@ -11,7 +11,7 @@ constexpr std::array kPasses = {
     Pass{"fold-constants", "compute what does not depend on inputs", FoldConstantsPass},
     Pass{"fold-shapes", "compute shapes of which only some dimensions are known", FoldShapes},
     Pass{"remove-identities", "drop nodes that change nothing", RemoveIdentities},
-    Pass{"eliminate-common", "compute once what is computed twice", EliminateCommon},
+    Pass{"merge-equal-nodes", "compute once what is computed twice", MergeEqualNodes},
     Pass{"merge-transposes", "two Transposes into one", MergeTransposes},
     Pass{"merge-reshapes", "chains of Reshape and its like into one", MergeReshapes},
     Pass{"recognize-softmax", "Softmax from exponentials and their sums", RecognizeSoftmax},

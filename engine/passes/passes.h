@@ -55,7 +55,7 @@ Result<std::vector<PassReport>> Optimize(Graph& graph);
 // The passes, one a file of the same name.
 Result<int> FoldConstantsPass(Graph& graph);
 Result<int> RemoveIdentities(Graph& graph);  // nodes whose result is their input
-Result<int> EliminateCommon(Graph& graph);   // equal nodes and equal constants become one
+Result<int> MergeEqualNodes(Graph& graph);   // equal nodes and equal constants become one
 Result<int> FoldShapes(Graph& graph);        // shape arithmetic over partly known dimensions
 Result<int> MergeReshapes(Graph& graph);     // chains of them become one
 Result<int> MergeTransposes(Graph& graph);   // two become one; of ones only: a Reshape

@@ -98,8 +98,7 @@ void Matcher::Replace(Node replacement) {
 bool Matcher::NobodyElseUsesInner() const {
   std::vector<NodeId> nodes = entered_;
   std::ranges::sort(nodes);
-  const auto repeated = std::ranges::unique(nodes);
-  nodes.erase(repeated.begin(), repeated.end());
+  nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
   std::vector<ValueId> used;
   for (const NodeId id : nodes) {
     const Node& node = GetGraph().GetNode(id);

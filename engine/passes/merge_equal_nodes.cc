@@ -97,8 +97,8 @@ void ShareNodes(const Graph& graph, Rewriter& rewriter) {
 
 }  // namespace
 
-Result<int> EliminateCommon(Graph& graph) {
-  ERGO_ASSIGN_OR_RETURN(const int inner, RunOnSubgraphs(graph, EliminateCommon));
+Result<int> MergeEqualNodes(Graph& graph) {
+  ERGO_ASSIGN_OR_RETURN(const int inner, RunOnSubgraphs(graph, MergeEqualNodes));
   Rewriter rewriter(graph);
   ShareConstants(graph, rewriter);
   ShareNodes(graph, rewriter);
