@@ -191,5 +191,73 @@ TEST(OptimizeTest, RandomGraphsComputeTheSame) {
   }
 }
 
+// The same of what the other passes look for: layouts, shapes computed from shapes, spelled-out
+// activations and norms, over a batch whose size is open.
+TEST(OptimizeTest, RandomLayoutsComputeTheSame) {
+  for (uint32_t seed = 0; seed < 150; ++seed) {
+    SCOPED_TRACE(::testing::Message() << "seed " << seed);
+    std::mt19937 rng(seed);
+    GraphBuilder b;
+    const SymbolicShape shape({Dim::Symbol("batch"), Dim(2), Dim(4), Dim(6)});
+    const ValueId x = b.Input("x", DType::kF32, shape), y = b.Input("y", DType::kF32, shape);
+    std::vector<ValueId> values = {x, y};  // all of that shape
+    const auto pick = [&] { return values[rng() % values.size()]; };
+    const auto scalar = [&](float value) { return b.Constant(Tensor::Scalar(value)); };
+    const auto transpose = [&](ValueId value, std::vector<int64_t> perm) {
+      return b.Op("Transpose", {value}, Attributes{{"perm", std::move(perm)}});
+    };
+    const auto shape_of = [&](ValueId value, bool whole) {
+      if (whole) return b.Op("Shape", {value});
+      const ValueId batch = b.Op("Gather", {b.Op("Shape", {value}), b.Ints({0})});
+      return b.Op("Concat", {batch, b.Ints({2, 4, -1})}, Attributes{{"axis", int64_t{0}}});
+    };
+    const auto norm = [&](ValueId value) {
+      const Attributes last = {{"axes", std::vector<int64_t>{-1}}};
+      const ValueId d = b.Op("Sub", {value, b.Op("ReduceMean", {value}, last)});
+      const ValueId variance = b.Op("ReduceMean", {b.Op("Mul", {d, d})}, last);
+      return b.Op("Div", {d, b.Op("Sqrt", {b.Op("Add", {variance, scalar(0.1f)})})});
+    };
+    for (int i = 0; i < 10; ++i) {
+      const ValueId a = pick();
+      switch (rng() % 12) {
+        case 0: values.push_back(b.Op("Add", {a, pick()})); break;
+        case 1:
+          values.push_back(transpose(b.Op("Neg", {transpose(a, {0, 2, 3, 1})}), {0, 3, 1, 2}));
+          break;
+        case 2:
+          values.push_back(b.Op("Reshape", {b.Op("Flatten", {a}), shape_of(x, false)}));
+          break;
+        case 3: values.push_back(b.Op("Expand", {a, shape_of(pick(), true)})); break;
+        case 4: values.push_back(b.Op("Mul", {a, b.Op("Sigmoid", {a})})); break;
+        case 5: values.push_back(norm(a)); break;
+        case 6: values.push_back(b.Op("MatMul", {a, b.Weights({6, 6}, 0.4f)})); break;
+        case 7: {
+          const ValueId key = transpose(pick(), {0, 1, 3, 2});
+          const ValueId scores = b.Op("Mul", {b.Op("MatMul", {a, key}), scalar(0.4f)});
+          values.push_back(b.Op("MatMul", {b.Op("Softmax", {scores}), pick()}));
+          break;
+        }
+        case 8: {
+          const ValueId rows = b.Op("Reshape", {a, b.Ints({-1, 6})});
+          const ValueId product = b.Op("MatMul", {rows, b.Weights({6, 6}, 0.4f)});
+          values.push_back(b.Op("Reshape", {product, shape_of(a, rng() % 2 == 0)}));
+          break;
+        }
+        case 9: values.push_back(b.Op("Mul", {a, b.Weights({2, 1, 1})})); break;
+        case 10:
+          values.push_back(b.Op(
+              "Conv", {b.Op("Add", {a, b.Weights({2, 1, 1})}), b.Weights({2, 2, 1, 1}, 0.5f)}));
+          break;
+        case 11: {
+          const ValueId joined = b.Op("Concat", {a, pick()}, Attributes{{"axis", int64_t{1}}});
+          values.push_back(b.Op("Slice", {joined, b.Ints({1}), b.Ints({3}), b.Ints({1})}));
+          break;
+        }
+      }
+    }
+    Optimized(b.Build({values.back(), values[values.size() / 2]}), seed);
+  }
+}
+
 }  // namespace
 }  // namespace ergo
