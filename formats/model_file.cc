@@ -10,9 +10,16 @@
 
 namespace ergo {
 
-Result<Graph> ReadModel(const std::string& path) {
+Result<Graph> ReadModel(const std::string& path, const Budget& budget) {
   ERGO_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path, kMaxModelFileBytes));
-  return IsErgo(file->Bytes()) ? ReadErgo(path) : ReadOnnx(path);
+  if (!IsErgo(file->Bytes())) {
+    OnnxReadOptions options;
+    options.budget = budget;
+    return ReadOnnx(path, options);
+  }
+  ErgoReadOptions options;
+  options.budget = budget;
+  return ReadErgo(path, options);
 }
 
 Result<NamedTensor> ReadTensorFile(const std::string& path) {

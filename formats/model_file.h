@@ -6,14 +6,16 @@
 
 #include <string>
 
+#include "engine/graph/budget.h"
 #include "engine/graph/graph.h"
 #include "formats/onnx/tensor_proto.h"
 #include "kernels/base/status.h"
 
 namespace ergo {
 
-// An .onnx or .ergo model, told apart by its first bytes, whatever its name.
-Result<Graph> ReadModel(const std::string& path);
+// An .onnx or .ergo model, told apart by its first bytes, whatever its name. ResourceExhausted when
+// that takes more than the budget.
+Result<Graph> ReadModel(const std::string& path, const Budget& budget = {});
 
 // By its extension: .npy (without a name), or .pb, a TensorProto. InvalidArgument for others.
 Result<NamedTensor> ReadTensorFile(const std::string& path);

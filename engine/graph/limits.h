@@ -17,6 +17,14 @@ inline constexpr int kMaxEinsumLabels = 24;  // of one equation, the axes of its
 // than to store.
 inline constexpr int64_t kMaxFoldedBytes = int64_t{64} << 20;
 
+// Numbers that one dimension is said to take (dim_range.h).
+inline constexpr int64_t kMaxDimValues = 4096;
+// What a model may take where nobody says otherwise (budget.h).
+inline constexpr int64_t kDefaultMaxMemoryBytes = int64_t{64} << 30;
+// What a worker does at least, on the whole, in kernels that are not the reference's: for refusing
+// work of years, not for telling how long something takes.
+inline constexpr double kExpectedOpsPerSecond = 1e10;
+
 }  // namespace ergo
 
 #endif  // ERGO_ENGINE_GRAPH_LIMITS_H_

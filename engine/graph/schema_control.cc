@@ -71,6 +71,16 @@ Status InferBody(Graph& outer, Subgraph& body, const std::vector<DType>& formals
 Status InferLoop(InferContext& context) {
   Node& node = context.MutableNode();
   if (node.subgraphs.size() != 1) return InvalidArgument("needs a body");
+  // Trip count and condition may each be absent; what is carried may not.
+  if (node.HasInput(0) && context.InputType(0) != DType::kI64) {
+    return InvalidArgument("the trip count is {}", DTypeName(context.InputType(0)));
+  }
+  if (node.HasInput(1) && context.InputType(1) != DType::kBool) {
+    return InvalidArgument("the condition is {}", DTypeName(context.InputType(1)));
+  }
+  for (size_t i = 2; i < node.inputs.size(); ++i) {
+    if (!node.HasInput(i)) return InvalidArgument("carried input {} is absent", i);
+  }
   const size_t carried = node.inputs.size() > 2 ? node.inputs.size() - 2 : 0;
   std::vector<DType> formals = {DType::kI64, DType::kBool};
   for (size_t i = 0; i < carried; ++i) {
@@ -114,7 +124,7 @@ Status InferScan(InferContext& context) {
 }
 
 constexpr std::array kSchemas = {
-    OpSchema{"", "Loop", 1, 2, -1, 1, -1, InferLoop},
+    OpSchema{"", "Loop", 1, 0, -1, 1, -1, InferLoop},
     OpSchema{"", "Scan", 8, 0, -1, 1, -1, InferScan},
     OpSchema{"", "Scan", 9, 1, -1, 1, -1, InferScan},
     OpSchema{"", "If", 1, 1, 1, 1, -1, InferIf},

@@ -87,7 +87,10 @@ Result<WindowAttributes> ReadWindowAttributes(const Node& node, int axes,
   ERGO_ASSIGN_OR_RETURN(attributes.auto_pad, ReadAutoPad(node));
   attributes.ceil_mode = node.IntAttr("ceil_mode", 0) != 0;
   Window& window = attributes.window;
-  ERGO_CHECK(static_cast<int>(kernel.size()) <= axes);
+  if (static_cast<int>(kernel.size()) > axes) {
+    return InvalidArgument("weights of {} spatial dimensions for an operand of {}", kernel.size(),
+                           axes);
+  }
   std::transform(kernel.begin(), kernel.end(),
                  window.kernel.end() - static_cast<ptrdiff_t>(kernel.size()),
                  [](int64_t size) { return size < 0 ? 1 : size; });

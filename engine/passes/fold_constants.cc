@@ -4,7 +4,11 @@
 namespace ergo {
 
 Result<int> FoldConstantsPass(Graph& graph) {
-  return FoldConstants(graph, NarrowConstants::kKeep);
+  return FoldConstantsWithin(graph, Budget());
+}
+
+Result<int> FoldConstantsWithin(Graph& graph, const Budget& budget) {
+  return FoldConstants(graph, NarrowConstants::kKeep, budget);
 }
 
 }  // namespace ergo

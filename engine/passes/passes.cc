@@ -3,12 +3,14 @@
 #include <array>
 
 #include "engine/passes/placeholder_symbols.h"
+#include "engine/plan/plan.h"
 
 namespace ergo {
 namespace {
 
 constexpr std::array kPasses = {
-    Pass{"fold-constants", "compute what does not depend on inputs", FoldConstantsPass},
+    Pass{"fold-constants", "compute what does not depend on inputs", FoldConstantsPass,
+         FoldConstantsWithin},
     Pass{"fold-shapes", "compute shapes of which only some dimensions are known", FoldShapes},
     Pass{"remove-identities", "drop nodes that change nothing", RemoveIdentities},
     Pass{"merge-equal-nodes", "compute once what is computed twice", MergeEqualNodes},
@@ -86,7 +88,7 @@ std::span<const Pass> AllPasses() {
   return kPasses;
 }
 
-Result<std::vector<PassReport>> Optimize(Graph& graph) {
+Result<std::vector<PassReport>> Optimize(Graph& graph, const Budget& budget) {
   std::vector<PassReport> reports;
   const std::vector<SymbolicShape> declared = OutputShapes(graph);
   ForgetDeclaredSymbols(graph);
@@ -94,7 +96,9 @@ Result<std::vector<PassReport>> Optimize(Graph& graph) {
   for (int round = 0; round < kMaxRounds; ++round) {
     int changes = 0;
     for (size_t i = 0; i < kPasses.size(); ++i) {
-      Result<int> changed = kPasses[i].run(graph);
+      ERGO_RETURN_IF_ERROR(budget.CheckTime());
+      Result<int> changed = kPasses[i].run_within != nullptr ? kPasses[i].run_within(graph, budget)
+                                                             : kPasses[i].run(graph);
       if (!changed.ok()) return std::move(changed).status().WithContext(kPasses[i].name);
       ERGO_RETURN_IF_ERROR(graph.Verify().WithContext(kPasses[i].name));
       reports[i].changes += *changed;
@@ -108,6 +112,11 @@ Result<std::vector<PassReport>> Optimize(Graph& graph) {
     }
   }
   return Error(StatusCode::kInternal, "passes still change the graph after {} rounds", kMaxRounds);
+}
+
+Status OptimizeOnLoad(Graph& graph, const Budget& budget) {
+  if (graph.metadata.contains(kPassesMetadata) || !FindUnsupported(graph).empty()) return {};
+  return Optimize(graph, budget).status();
 }
 
 }  // namespace ergo

@@ -28,6 +28,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/graph/budget.h"
 #include "engine/graph/graph.h"
 
 namespace ergo {
@@ -37,6 +38,8 @@ struct Pass {
   std::string_view description;  // one line for people
   // Rewrites the graph (subgraphs included) and returns the number of places changed.
   Result<int> (*run)(Graph& graph);
+  // For a pass that computes: the same within a budget, and run instead.
+  Result<int> (*run_within)(Graph& graph, const Budget& budget) = nullptr;
 };
 
 // In the order in which Optimize runs them.
@@ -49,11 +52,21 @@ struct PassReport {
       nodes_after = 0;  // of the whole optimization, and after the pass's last run
 };
 
-// Runs all passes until a round changes nothing. Verifies the graph after each.
-Result<std::vector<PassReport>> Optimize(Graph& graph);
+// Runs all passes until a round changes nothing. Verifies the graph after each. ResourceExhausted
+// when they take more than the budget.
+Result<std::vector<PassReport>> Optimize(Graph& graph, const Budget& budget = {});
+
+// Key of a graph's metadata that tells which passes made it what it is ("none": it is to stay as it
+// is). Whoever stores a graph writes it; one that has it is not optimized again.
+inline constexpr const char* kPassesMetadata = "ergo.passes";
+
+// Optimize, for a graph as it was read, unless it was optimized before it was stored. Leaves graphs
+// with nodes that cannot run to Model::Create, which lists all of those.
+Status OptimizeOnLoad(Graph& graph, const Budget& budget = {});
 
 // The passes, one a file of the same name.
 Result<int> FoldConstantsPass(Graph& graph);
+Result<int> FoldConstantsWithin(Graph& graph, const Budget& budget);
 Result<int> RemoveIdentities(Graph& graph);  // nodes whose result is their input
 Result<int> MergeEqualNodes(Graph& graph);   // equal nodes and equal constants become one
 Result<int> FoldShapes(Graph& graph);        // shape arithmetic over partly known dimensions

@@ -94,12 +94,33 @@ class Evaluation {
   std::vector<AlignedBuffer> output_buffers_, temporary_buffers_;
 };
 
+Status CheckBudget(const Node& node, const NodeLowering& lowering, const Budget& budget) {
+  int64_t bytes = 0, workspace_bytes = 0, operations = 0;
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    const auto output = static_cast<int>(i);
+    if (!lowering.HasOutput(output)) continue;
+    bytes += DTypeBytes(lowering.OutputType(output), lowering.OutputShape(output).Elements());
+  }
+  for (const auto& temporary : lowering.Temporaries()) {
+    bytes += DTypeBytes(temporary.dtype, temporary.shape.Elements());
+  }
+  for (const NodeLowering::RecordedStep& step : lowering.Steps()) {
+    operations += step.cost.flops;
+    const size_t workspace = step.selected.kernel->WorkspaceBytes();
+    workspace_bytes = std::max(workspace_bytes, static_cast<int64_t>(workspace));
+  }
+  ERGO_RETURN_IF_ERROR(budget.CheckBytes(bytes + workspace_bytes, node.Label()));
+  return budget.CheckWork(operations, 1, node.Label());
+}
+
 }  // namespace
 
-Result<std::vector<Tensor>> EvaluateNode(const Graph& graph, const Node& node) {
+Result<std::vector<Tensor>> EvaluateNode(const Graph& graph, const Node& node,
+                                         const Budget& budget) {
   const SelectOptions select;
   NodeLowering lowering(graph, node, MakeContext{}, select);
   ERGO_RETURN_IF_ERROR(lowering.Run());
+  ERGO_RETURN_IF_ERROR(CheckBudget(node, lowering, budget));
   return Evaluation(graph, node, lowering).Run();
 }
 

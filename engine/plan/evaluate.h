@@ -4,14 +4,16 @@
 
 #include <vector>
 
+#include "engine/graph/budget.h"
 #include "engine/graph/graph.h"
 
 namespace ergo {
 
 // The results of a node all of whose inputs are constants of `graph` and whose output types and
 // shapes have been inferred. An entry for each output, undefined for unwanted ones. Unsupported as
-// lowering says.
-Result<std::vector<Tensor>> EvaluateNode(const Graph& graph, const Node& node);
+// lowering says, ResourceExhausted where memory or work are above the budget.
+Result<std::vector<Tensor>> EvaluateNode(const Graph& graph, const Node& node,
+                                         const Budget& budget);
 
 }  // namespace ergo
 

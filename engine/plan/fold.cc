@@ -42,7 +42,8 @@ std::optional<Tensor> FoldSize(const SymbolicShape& shape) {
 // Rebuilds the node list of a graph from front to back, dropping what it can compute.
 class Folder {
  public:
-  Folder(Graph& graph, NarrowConstants narrow) : graph_(graph), narrow_(narrow) {}
+  Folder(Graph& graph, NarrowConstants narrow, const Budget& budget)
+      : graph_(graph), narrow_(narrow), budget_(budget) {}
 
   Result<int> Run() {
     std::vector<Node> todo = std::move(graph_.Nodes());
@@ -61,6 +62,7 @@ class Folder {
 
  private:
   Status Visit(Node node, std::vector<Node>& todo) {
+    ERGO_RETURN_IF_ERROR(budget_.CheckTime());
     if (!replaced_.empty()) Rename(node);
     if (node.Is("If") && TryInlineBranch(node, todo)) {
       ++folded_;
@@ -106,15 +108,18 @@ class Folder {
     }
     if (!AllConstant(node) || ResultBytes(node) > kMaxFoldedBytes) return false;
     if (narrow_ == NarrowConstants::kKeep && IsWidening(graph_, node)) return false;
-    Result<std::vector<Tensor>> results = EvaluateNode(graph_, node);
+    Result<std::vector<Tensor>> results = EvaluateNode(graph_, node, budget_);
     if (!results.ok()) {
       // Not computable ahead of time is no error here: the planner will say what is wrong.
       if (results.status().code() == StatusCode::kUnsupported) return false;
       return std::move(results).status();
     }
     for (size_t i = 0; i < node.outputs.size(); ++i) {
-      if (node.outputs[i] != kNoValue) SetConstant(node.outputs[i], std::move((*results)[i]));
+      if (node.outputs[i] == kNoValue) continue;
+      folded_bytes_ += (*results)[i].Bytes();
+      SetConstant(node.outputs[i], std::move((*results)[i]));
     }
+    ERGO_RETURN_IF_ERROR(budget_.CheckBytes(folded_bytes_, "folded constants"));
     return true;
   }
 
@@ -199,7 +204,7 @@ class Folder {
     }
     subgraph.captures = std::move(captures);
     inner.inputs = std::move(inputs);
-    ERGO_ASSIGN_OR_RETURN(const int folded, FoldConstants(inner, narrow_));
+    ERGO_ASSIGN_OR_RETURN(const int folded, FoldConstants(inner, narrow_, budget_));
     folded_ += folded;
     return {};
   }
@@ -213,14 +218,16 @@ class Folder {
 
   Graph& graph_;
   const NarrowConstants narrow_;
+  const Budget& budget_;
   int folded_ = 0;
+  int64_t folded_bytes_ = 0;
   std::vector<std::pair<ValueId, ValueId>> replaced_;  // outputs of inlined Ifs
 };
 
 }  // namespace
 
-Result<int> FoldConstants(Graph& graph, NarrowConstants narrow) {
-  return Folder(graph, narrow).Run();
+Result<int> FoldConstants(Graph& graph, NarrowConstants narrow, const Budget& budget) {
+  return Folder(graph, narrow, budget).Run();
 }
 
 }  // namespace ergo

@@ -2,6 +2,7 @@
 #ifndef ERGO_ENGINE_PLAN_FOLD_H_
 #define ERGO_ENGINE_PLAN_FOLD_H_
 
+#include "engine/graph/budget.h"
 #include "engine/graph/graph.h"
 
 namespace ergo {
@@ -19,8 +20,9 @@ enum class NarrowConstants : uint8_t {
 // is constant is replaced by the nodes of the branch taken, an operator that consists of others by
 // those (engine/expand/expand.h). Then removes dead nodes and values.
 // Returns the number of nodes folded away. With `input_shapes` of the graph's inputs concrete, all
-// shape arithmetic goes.
-Result<int> FoldConstants(Graph& graph, NarrowConstants narrow = NarrowConstants::kWiden);
+// shape arithmetic goes. ResourceExhausted where that takes more than the budget.
+Result<int> FoldConstants(Graph& graph, NarrowConstants narrow = NarrowConstants::kWiden,
+                          const Budget& budget = {});
 
 }  // namespace ergo
 

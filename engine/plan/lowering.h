@@ -82,8 +82,15 @@ class LowerContext {
                   std::span<const Operand> inputs, std::span<const Operand> outputs) {
     ERGO_ASSIGN_OR_RETURN(Selected selected, SelectKernel(variants, problem, Make(), Select()));
     Append(std::move(selected), CostOf(problem), inputs, outputs);
+    if (WantsCandidates()) NoteCandidates(ExplainKernels(variants, problem, Make(), Select()));
     return {};
   }
+
+ private:
+  // Whether the answers of all variants are to be kept beside the choice, for people; and where
+  // they go: to the step that was appended last.
+  virtual bool WantsCandidates() const { return false; }
+  virtual void NoteCandidates(std::vector<Candidate> candidates) { (void)candidates; }
 };
 
 using LowerFn = Status (*)(LowerContext& context);

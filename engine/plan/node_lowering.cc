@@ -75,7 +75,7 @@ void NodeLowering::Alias(int output, int input) {
 
 void NodeLowering::Append(Selected selected, const KernelCost& cost,
                           std::span<const Operand> inputs, std::span<const Operand> outputs) {
-  RecordedStep step{std::move(selected), cost, {}, {}};
+  RecordedStep step{std::move(selected), cost, {}, {}, {}};
   for (const Operand& operand : inputs) {
     const bool absent = operand.kind == Operand::Kind::kInput && !HasInput(operand.index);
     step.inputs.push_back(absent ? Absent() : operand);

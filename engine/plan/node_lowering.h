@@ -16,6 +16,7 @@ class NodeLowering final : public LowerContext {
     Selected selected;
     KernelCost cost;
     std::vector<Operand> inputs, outputs;
+    std::vector<Candidate> candidates;  // where they were asked for
   };
   struct RecordedTemporary {
     DType dtype;
@@ -26,6 +27,9 @@ class NodeLowering final : public LowerContext {
   NodeLowering(const Graph& graph, const Node& node, const MakeContext& make,
                const SelectOptions& select)
       : graph_(graph), node_(node), make_(make), select_(select) {}
+
+  // Asks every variant for its answer, not only up to the first that takes a problem.
+  void Explain() { explain_ = true; }
 
   // Lowers the node. Needs concrete types and shapes of all its operands: Unsupported, naming the
   // value, where one is not known before the run. Errors name the node.
@@ -57,6 +61,10 @@ class NodeLowering final : public LowerContext {
               std::span<const Operand> outputs) override;
 
  private:
+  bool WantsCandidates() const override { return explain_; }
+  void NoteCandidates(std::vector<Candidate> candidates) override {
+    steps_.back().candidates = std::move(candidates);
+  }
   Status CollectShapes(const std::vector<ValueId>& ids, std::vector<Shape>& shapes) const;
 
   const Graph& graph_;
@@ -69,6 +77,7 @@ class NodeLowering final : public LowerContext {
   std::vector<Tensor> constants_;
   std::vector<std::pair<int, int>> aliases_;
   mutable std::vector<size_t> missing_;
+  bool explain_ = false;
 };
 
 }  // namespace ergo

@@ -20,15 +20,18 @@ namespace {
 
 class Planner {
  public:
-  Planner(Graph graph, const PlanOptions& options)
+  // `options` and `budget` outlive it.
+  Planner(Graph graph, const PlanOptions& options, const Budget& budget)
       : graph_(std::move(graph)),
         options_(options),
+        budget_(budget),
         plan_(std::make_unique<Plan>()),
         layout_(*plan_) {}
 
   Result<std::unique_ptr<Plan>> Run(std::span<const Shape> input_shapes) {
     ERGO_RETURN_IF_ERROR(BindInputs(input_shapes));
-    ERGO_ASSIGN_OR_RETURN(plan_->folded_nodes, FoldConstants(graph_));
+    ERGO_ASSIGN_OR_RETURN(plan_->folded_nodes,
+                          FoldConstants(graph_, NarrowConstants::kWiden, budget_));
     plan_->options = options_;
     const auto values = static_cast<size_t>(graph_.ValueCount());
     tensor_of_value_.assign(values, -1);
@@ -38,15 +41,36 @@ class Planner {
     AddInputs();
     for (NodeId id = 0; id < graph_.NodeCount(); ++id) {
       ERGO_RETURN_IF_ERROR(Visit(graph_.GetNode(id)));
+      ERGO_RETURN_IF_ERROR(CheckBudget());
     }
     ERGO_RETURN_IF_ERROR(ConnectOutputs());
     std::vector<int> kept;
     if (late_nodes_.size() + evaluations_.size() > 0) kept = BuildLateRegion();
     layout_.Place(kept);
+    ERGO_RETURN_IF_ERROR(CheckRun());
     return std::move(plan_);
   }
 
  private:
+  // Of planning so far.
+  Status CheckBudget() const {
+    ERGO_RETURN_IF_ERROR(budget_.CheckTime());
+    const size_t packed = options_.packs != nullptr ? options_.packs->TotalBytes() : 0;
+    return budget_.CheckBytes(static_cast<int64_t>(packed), "packed weights");
+  }
+
+  // Of each run of the plan.
+  Status CheckRun() const {
+    auto bytes = static_cast<int64_t>(plan_->arena_bytes);
+    int64_t operations = 0;
+    for (const Plan::Port& port : plan_->outputs) {
+      if (!port.late) bytes += DTypeBytes(port.dtype, port.shape.Elements());
+    }
+    for (const Step& step : plan_->steps) operations += step.cost.flops;
+    ERGO_RETURN_IF_ERROR(budget_.CheckBytes(bytes, "a run with inputs of these shapes"));
+    return budget_.CheckWork(operations, options_.max_workers, "a run with inputs of these shapes");
+  }
+
   Status BindInputs(std::span<const Shape> shapes) {
     if (shapes.size() != graph_.inputs.size()) {
       return InvalidArgument("{} input shapes for {} inputs", shapes.size(), graph_.inputs.size());
@@ -167,6 +191,7 @@ class Planner {
     if (IsExpandable(node.domain, node.op)) return WhyNotExpanded(node, missing);
     const MakeContext make{options_.max_workers, options_.packs};
     NodeLowering lowering(graph_, node, make, options_.kernels);
+    if (options_.explain) lowering.Explain();
     const Status lowered = lowering.Run();
     if (!lowered.ok()) {
       missing = lowering.MissingConstants();
@@ -207,6 +232,7 @@ class Planner {
       for (const Operand& operand : recorded.outputs) outputs.push_back(tensor_of(operand));
       AppendStep(node.Label(), node.op, std::move(recorded.selected), recorded.cost,
                  std::move(inputs), std::move(outputs));
+      plan_->steps.back().candidates = std::move(recorded.candidates);
     }
     return {};
   }
@@ -280,7 +306,7 @@ class Planner {
     }
     Graph inner = *subgraph.graph;
     inner.outputs.resize(node.outputs.size());
-    Result<std::unique_ptr<Plan>> plan = Planner(std::move(inner), options_).Run(shapes);
+    Result<std::unique_ptr<Plan>> plan = Planner(std::move(inner), options_, budget_).Run(shapes);
     if (plan.ok()) return plan;
     return std::move(plan).status().WithContext(
         fmt::format("{}: {}", node.Label(), subgraph.attribute));
@@ -356,6 +382,7 @@ class Planner {
 
   Graph graph_;
   const PlanOptions& options_;
+  const Budget& budget_;
   std::unique_ptr<Plan> plan_;
   TensorLayout layout_;
   // Parallel to the graph's values.
@@ -390,7 +417,8 @@ void CollectUnsupported(const Graph& graph, std::vector<UnsupportedNode>& found)
 
 Result<std::unique_ptr<Plan>> BuildPlan(const Graph& graph, std::span<const Shape> input_shapes,
                                         const PlanOptions& options) {
-  return Planner(graph, options).Run(input_shapes);
+  const Budget budget(options.limits);
+  return Planner(graph, options, budget).Run(input_shapes);
 }
 
 std::vector<UnsupportedNode> FindUnsupported(const Graph& graph) {

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/graph/budget.h"
 #include "engine/graph/graph.h"
 #include "kernels/base/kernel.h"
 
@@ -23,6 +24,8 @@ struct PlanOptions {
   int max_workers = 1;         // ParallelFor::Workers() of the sessions that will run the plan
   SelectOptions kernels;       // device, forced variants
   PackCache* packs = nullptr;  // shared by the plans of one model; outlives the plan
+  ResourceLimits limits;       // of the plan, and of each of its runs
+  bool explain = false;        // fill Step::candidates: every kernel is made, chosen or not
 };
 
 // Where a tensor's bytes are during a run.
@@ -59,7 +62,8 @@ struct Step {
   // Exactly one of the two.
   std::unique_ptr<Kernel> kernel;
   std::unique_ptr<Branch> branch;
-  KernelInfo info;  // of the kernel
+  KernelInfo info;                    // of the kernel
+  std::vector<Candidate> candidates;  // all variants and why they declined; see PlanOptions
   KernelCost cost;
   // Within the arena: the kernel's workspace, or the arena of the branch that runs.
   size_t workspace_offset = 0, workspace_bytes = 0;
@@ -109,7 +113,8 @@ class Plan {
 };
 
 // Errors: InvalidArgument where shapes do not fit the graph, Unsupported naming the node, its
-// operator and what is missing. Does not change `graph`; the plan keeps the constants it needs
+// operator and what is missing, ResourceExhausted where the plan or a run of it takes more than
+// options.limits. Does not change `graph`; the plan keeps the constants it needs
 // alive.
 Result<std::unique_ptr<Plan>> BuildPlan(const Graph& graph, std::span<const Shape> input_shapes,
                                         const PlanOptions& options);

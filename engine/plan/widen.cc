@@ -10,8 +10,8 @@ namespace ergo {
 namespace {
 
 // Replaces the node's result by its value; false where there is no kernel for it.
-Result<bool> Widen(Graph& graph, const Node& node) {
-  Result<std::vector<Tensor>> results = EvaluateNode(graph, node);
+Result<bool> Widen(Graph& graph, const Node& node, const Budget& budget) {
+  Result<std::vector<Tensor>> results = EvaluateNode(graph, node, budget);
   if (!results.ok()) {
     if (results.status().code() == StatusCode::kUnsupported) return false;
     return std::move(results).status();
@@ -37,17 +37,20 @@ bool IsWidening(const Graph& graph, const Node& node) {
          IsFloatingPoint(to) && DTypeBits(to) > DTypeBits(from.Type());
 }
 
-Result<int> WidenConstants(Graph& graph) {
+Result<int> WidenConstants(Graph& graph, const Budget& budget) {
   std::vector<bool> remove(static_cast<size_t>(graph.NodeCount()), false);
   int widened = 0;
+  int64_t bytes = 0;
   for (NodeId id = 0; id < graph.NodeCount(); ++id) {
     for (Subgraph& subgraph : graph.GetNode(id).subgraphs) {
-      ERGO_ASSIGN_OR_RETURN(const int inner, WidenConstants(*subgraph.graph));
+      ERGO_ASSIGN_OR_RETURN(const int inner, WidenConstants(*subgraph.graph, budget));
       widened += inner;
     }
     const Node& node = graph.GetNode(id);
     if (!IsWidening(graph, node)) continue;
-    ERGO_ASSIGN_OR_RETURN(const bool done, Widen(graph, node));
+    ERGO_ASSIGN_OR_RETURN(const bool done, Widen(graph, node, budget));
+    if (done) bytes += graph.Constant(node.outputs[0])->Bytes();
+    ERGO_RETURN_IF_ERROR(budget.CheckBytes(bytes, "widened constants"));
     remove[static_cast<size_t>(id)] = done;
     widened += done ? 1 : 0;
   }

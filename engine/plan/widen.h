@@ -7,6 +7,7 @@
 #ifndef ERGO_ENGINE_PLAN_WIDEN_H_
 #define ERGO_ENGINE_PLAN_WIDEN_H_
 
+#include "engine/graph/budget.h"
 #include "engine/graph/graph.h"
 
 namespace ergo {
@@ -20,7 +21,8 @@ bool IsWidening(const Graph& graph, const Node& node);
 
 // Replaces every such node, in subgraphs too, by the constant that it computes, whose types and
 // shapes must have been inferred. Returns their number. A node that no kernel can compute stays.
-Result<int> WidenConstants(Graph& graph);
+// ResourceExhausted where all of them together take more than the budget.
+Result<int> WidenConstants(Graph& graph, const Budget& budget = {});
 
 }  // namespace ergo
 

@@ -2,6 +2,7 @@
 // If-1, Loop-1, Scan-9 and their later versions (which only widen types).
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "engine/graph/op_schema.h"
@@ -12,8 +13,20 @@
 namespace ergo {
 namespace {
 
-bool ReadBool(const TensorView& view) {
+Status CheckScalar(const TensorView& view, DType dtype, std::string_view what) {
+  if (view.dtype == dtype && view.Elements() == 1) return {};
+  return InvalidArgument("{} is {}{}, not one {}", what, DTypeName(view.dtype),
+                         view.shape.ToString(), DTypeName(dtype));
+}
+
+Result<bool> ReadCondition(const TensorView& view) {
+  ERGO_RETURN_IF_ERROR(CheckScalar(view, DType::kBool, "the condition"));
   return *static_cast<const uint8_t*>(view.data) != 0;
+}
+
+Result<int64_t> ReadTripCount(const TensorView& view) {
+  ERGO_RETURN_IF_ERROR(CheckScalar(view, DType::kI64, "the trip count"));
+  return *static_cast<const int64_t*>(view.data);
 }
 
 class IfEvaluator final : public Evaluator {
@@ -26,7 +39,8 @@ class IfEvaluator final : public Evaluator {
   }
 
   Result<std::vector<Tensor>> Run(std::span<const TensorView> inputs, Trace* trace) override {
-    const std::string_view taken = ReadBool(inputs[0]) ? "then_branch" : "else_branch";
+    ERGO_ASSIGN_OR_RETURN(const bool condition, ReadCondition(inputs[0]));
+    const std::string_view taken = condition ? "then_branch" : "else_branch";
     size_t first = node_.inputs.size();
     for (size_t i = 0; i < node_.subgraphs.size(); ++i) {
       const Subgraph& subgraph = node_.subgraphs[i];
@@ -47,8 +61,9 @@ class IfEvaluator final : public Evaluator {
 // iteration.
 class Stack {
  public:
-  // All slices have the same dtype and shape: InvalidArgument otherwise.
-  Status Append(const Tensor& slice) {
+  // All slices have the same dtype and shape: InvalidArgument otherwise. ResourceExhausted when the
+  // result would be above the budget.
+  Status Append(const Tensor& slice, const Budget& budget) {
     if (count_ == 0) {
       dtype_ = slice.Type();
       shape_ = slice.GetShape();
@@ -56,6 +71,9 @@ class Stack {
       return InvalidArgument("a scan output changes from {} to {} between iterations",
                              shape_.ToString(), slice.GetShape().ToString());
     }
+    // A growing vector has its old memory and its new one at once, and Finish copies all of it.
+    const auto stacked = static_cast<int64_t>(bytes_.size());
+    ERGO_RETURN_IF_ERROR(budget.CheckBytes(3 * (stacked + slice.Bytes()), "scan outputs"));
     const auto* bytes = static_cast<const std::byte*>(slice.Data());
     bytes_.insert(bytes_.end(), bytes, bytes + slice.Bytes());
     ++count_;
@@ -101,7 +119,10 @@ std::pair<DType, Shape> DeclaredSlice(const Graph& body, size_t output) {
 class LoopEvaluator final : public Evaluator {
  public:
   LoopEvaluator(const Node& node, const PlanOptions& options, ParallelFor& parallel)
-      : node_(node), body_(*node.subgraphs[0].graph), runner_(body_, {}, options, parallel) {}
+      : node_(node),
+        body_(*node.subgraphs[0].graph),
+        limits_(options.limits),
+        runner_(body_, {}, options, parallel) {}
 
   Result<std::vector<Tensor>> Run(std::span<const TensorView> inputs, Trace* trace) override {
     const size_t carried_count = node_.inputs.size() > 2 ? node_.inputs.size() - 2 : 0;
@@ -110,24 +131,31 @@ class LoopEvaluator final : public Evaluator {
       return InvalidArgument("{}: the body has {} outputs for {} carried values", node_.Label(),
                              body_.outputs.size(), carried_count);
     }
-    const bool has_trip = node_.HasInput(0);
-    const int64_t trip = has_trip ? *inputs[0].As<int64_t>() : kMaxLoopIterations;
-    bool condition = node_.HasInput(1) ? ReadBool(inputs[1]) : true;
+    int64_t trip = std::numeric_limits<int64_t>::max();
+    if (node_.HasInput(0)) {
+      ERGO_ASSIGN_OR_RETURN(trip, ReadTripCount(inputs[0]));
+    }
+    bool condition = true;
+    if (node_.HasInput(1)) {
+      ERGO_ASSIGN_OR_RETURN(condition, ReadCondition(inputs[1]));
+    }
     std::vector<Tensor> carried;
     for (size_t i = 0; i < carried_count; ++i) carried.push_back(Tensor::CopyOf(inputs[2 + i]));
     std::vector<Stack> stacks(body_.outputs.size() - 1 - carried_count);
+    const Budget budget(limits_);
 
     for (int64_t iteration = 0; condition && iteration < trip; ++iteration) {
       if (iteration >= kMaxLoopIterations) {
         return ResourceExhausted("{}: more than {} iterations", node_.Label(), kMaxLoopIterations);
       }
+      ERGO_RETURN_IF_ERROR(budget.CheckTime().WithContext(node_.Label()));
       ERGO_ASSIGN_OR_RETURN(std::vector<Tensor> results,
                             RunBody(iteration, condition, carried, captures, trace));
-      condition = ReadBool(results[0].View());
+      ERGO_ASSIGN_OR_RETURN(condition, ReadCondition(results[0].View()));
       for (size_t i = 0; i < carried_count; ++i) carried[i] = std::move(results[1 + i]);
       for (size_t i = 0; i < stacks.size(); ++i) {
         ERGO_RETURN_IF_ERROR(
-            stacks[i].Append(results[1 + carried_count + i]).WithContext(node_.Label()));
+            stacks[i].Append(results[1 + carried_count + i], budget).WithContext(node_.Label()));
       }
     }
     for (size_t i = 0; i < stacks.size(); ++i) {
@@ -155,6 +183,7 @@ class LoopEvaluator final : public Evaluator {
 
   const Node& node_;
   const Graph& body_;
+  const ResourceLimits limits_;
   GraphRunner runner_;
 };
 
@@ -163,7 +192,10 @@ class LoopEvaluator final : public Evaluator {
 class ScanEvaluator final : public Evaluator {
  public:
   ScanEvaluator(const Node& node, const PlanOptions& options, ParallelFor& parallel)
-      : node_(node), body_(*node.subgraphs[0].graph), runner_(body_, {}, options, parallel) {}
+      : node_(node),
+        body_(*node.subgraphs[0].graph),
+        limits_(options.limits),
+        runner_(body_, {}, options, parallel) {}
 
   Result<std::vector<Tensor>> Run(std::span<const TensorView> inputs, Trace* trace) override {
     const size_t first = node_.opset < 9 ? 1 : 0;
@@ -183,6 +215,7 @@ class ScanEvaluator final : public Evaluator {
                                         std::span<const TensorView> captures, size_t states,
                                         Trace* trace) {
     std::vector<Stack> stacks(body_.outputs.size());
+    const Budget budget(limits_);
     for (const TensorView& operand : operands) {
       if (operand.shape.Rank() < 1 || operand.shape[0] != operands[0].shape[0]) {
         return InvalidArgument("{}: operands of different batches", node_.Label());
@@ -196,7 +229,7 @@ class ScanEvaluator final : public Evaluator {
       ERGO_ASSIGN_OR_RETURN(const std::vector<Tensor> results,
                             Scan(views, captures, states, trace));
       for (size_t k = 0; k < results.size(); ++k)
-        ERGO_RETURN_IF_ERROR(stacks[k].Append(results[k]));
+        ERGO_RETURN_IF_ERROR(stacks[k].Append(results[k], budget));
     }
     std::vector<Tensor> outputs;
     for (Stack& stack : stacks) {
@@ -214,8 +247,10 @@ class ScanEvaluator final : public Evaluator {
     std::vector<Tensor> carried;
     for (size_t i = 0; i < states; ++i) carried.push_back(Tensor::CopyOf(operands[i]));
     std::vector<Stack> stacks(body_.outputs.size() - states);
+    const Budget budget(limits_);
     ERGO_ASSIGN_OR_RETURN(const int64_t length, Length(scanned));
     for (int64_t i = 0; i < length; ++i) {
+      ERGO_RETURN_IF_ERROR(budget.CheckTime().WithContext(node_.Label()));
       std::vector<Tensor> slices;
       for (size_t k = 0; k < scanned.size(); ++k) {
         const bool backward = Attribute("scan_input_directions", k) != 0;
@@ -229,7 +264,8 @@ class ScanEvaluator final : public Evaluator {
       ERGO_ASSIGN_OR_RETURN(std::vector<Tensor> results, runner_.Run(views, trace));
       for (size_t k = 0; k < states; ++k) carried[k] = std::move(results[k]);
       for (size_t k = 0; k < stacks.size(); ++k) {
-        ERGO_RETURN_IF_ERROR(stacks[k].Append(results[states + k]).WithContext(node_.Label()));
+        ERGO_RETURN_IF_ERROR(
+            stacks[k].Append(results[states + k], budget).WithContext(node_.Label()));
       }
     }
     for (size_t k = 0; k < stacks.size(); ++k) {
@@ -308,6 +344,7 @@ class ScanEvaluator final : public Evaluator {
 
   const Node& node_;
   const Graph& body_;
+  const ResourceLimits limits_;
   GraphRunner runner_;
 };
 

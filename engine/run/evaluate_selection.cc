@@ -2,6 +2,7 @@
 // become tensors.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "engine/graph/op_schema.h"
@@ -109,13 +110,31 @@ Result<Tensors> SuppressNonMaxima(const Node& node, std::span<const TensorView> 
                                              std::span<const int64_t>(triples))};
 }
 
+// Positions of every element may be found, and coordinates of each; boxes are compared with boxes.
+Status CheckBudget(const Node& node, std::span<const TensorView> inputs, const Budget& budget) {
+  constexpr int64_t kPositionBytes = sizeof(int64_t);
+  const Shape& shape = inputs[0].shape;
+  const int64_t positions = shape.Elements() * (shape.Rank() + 3);
+  ERGO_RETURN_IF_ERROR(
+      budget.CheckBytes(2 * inputs[0].Bytes() + positions * kPositionBytes, node.Label()));
+  if (!node.Is("NonMaxSuppression")) return {};
+  constexpr int64_t kOperationsPerPair = 16;
+  const int64_t scores = inputs[1].Elements(), boxes = std::max<int64_t>(shape.Elements() / 4, 1);
+  if (scores > std::numeric_limits<int64_t>::max() / kOperationsPerPair / boxes) {
+    return ResourceExhausted("{}: {} scores", node.Label(), scores);
+  }
+  return budget.CheckWork(scores * boxes * kOperationsPerPair, 1, node.Label());
+}
+
 using EvaluateFn = Result<Tensors> (*)(const Node&, std::span<const TensorView>);
 
 class SelectionEvaluator final : public Evaluator {
  public:
-  SelectionEvaluator(const Node& node, EvaluateFn evaluate) : node_(node), evaluate_(evaluate) {}
+  SelectionEvaluator(const Node& node, const PlanOptions& options, EvaluateFn evaluate)
+      : node_(node), options_(options), evaluate_(evaluate) {}
 
   Result<Tensors> Run(std::span<const TensorView> inputs, Trace*) override {
+    ERGO_RETURN_IF_ERROR(CheckBudget(node_, inputs, Budget(options_.limits)));
     ERGO_ASSIGN_OR_RETURN(Tensors results, evaluate_(node_, inputs));
     results.resize(node_.outputs.size());
     return results;
@@ -123,18 +142,20 @@ class SelectionEvaluator final : public Evaluator {
 
  private:
   const Node& node_;
+  const PlanOptions options_;
   EvaluateFn evaluate_;
 };
 
 }  // namespace
 
-std::unique_ptr<Evaluator> MakeSelectionEvaluator(const Node& node) {
-  if (node.Is("NonZero")) return std::make_unique<SelectionEvaluator>(node, NonZero);
-  if (node.Is("Compress")) return std::make_unique<SelectionEvaluator>(node, Compress);
-  if (node.Is("Unique")) return std::make_unique<SelectionEvaluator>(node, Unique);
-  if (node.Is("NonMaxSuppression")) {
-    return std::make_unique<SelectionEvaluator>(node, SuppressNonMaxima);
-  }
+std::unique_ptr<Evaluator> MakeSelectionEvaluator(const Node& node, const PlanOptions& options) {
+  const auto make = [&](EvaluateFn evaluate) {
+    return std::make_unique<SelectionEvaluator>(node, options, evaluate);
+  };
+  if (node.Is("NonZero")) return make(NonZero);
+  if (node.Is("Compress")) return make(Compress);
+  if (node.Is("Unique")) return make(Unique);
+  if (node.Is("NonMaxSuppression")) return make(SuppressNonMaxima);
   return nullptr;
 }
 

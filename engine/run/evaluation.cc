@@ -5,7 +5,7 @@ namespace ergo {
 Result<std::unique_ptr<Evaluator>> MakeEvaluator(const Node& node, const PlanOptions& options,
                                                  ParallelFor& parallel) {
   if (auto control = MakeControlEvaluator(node, options, parallel)) return control;
-  if (auto selection = MakeSelectionEvaluator(node)) return selection;
+  if (auto selection = MakeSelectionEvaluator(node, options)) return selection;
   return Unsupported("{}: cannot be evaluated", node.Label());
 }
 

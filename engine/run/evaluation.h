@@ -18,7 +18,8 @@ class Evaluator {
  public:
   virtual ~Evaluator() = default;
   // Inputs as LateRegion::Evaluation lists them: the node's, then what its subgraphs capture.
-  // Absent ones have no dtype. Returns a tensor for each output of the node.
+  // Absent ones have no dtype. Returns a tensor for each output of the node. ResourceExhausted when
+  // that takes more than the limits of the plan.
   virtual Result<std::vector<Tensor>> Run(std::span<const TensorView> inputs, Trace* trace) = 0;
 };
 
@@ -29,7 +30,8 @@ Result<std::unique_ptr<Evaluator>> MakeEvaluator(const Node& node, const PlanOpt
 // By operator; null when the node is of another one.
 std::unique_ptr<Evaluator> MakeControlEvaluator(const Node& node, const PlanOptions& options,
                                                 ParallelFor& parallel);  // If, Loop, Scan
-std::unique_ptr<Evaluator> MakeSelectionEvaluator(const Node& node);     // NonZero, Compress, ...
+// NonZero, Compress, ...
+std::unique_ptr<Evaluator> MakeSelectionEvaluator(const Node& node, const PlanOptions& options);
 
 }  // namespace ergo
 

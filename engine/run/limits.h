@@ -7,6 +7,8 @@
 
 namespace ergo {
 
+// Plans that one Model keeps where nobody says otherwise.
+inline constexpr size_t kDefaultMaxPlans = 64;
 // Plans that one GraphRunner keeps.
 inline constexpr size_t kMaxLatePlans = 16;
 // Iterations of one Loop: a model whose condition never ends must not hold a worker for ever.

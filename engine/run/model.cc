@@ -25,11 +25,12 @@ bool SameShapes(const std::vector<Shape>& a, std::span<const Shape> b) {
 
 }  // namespace
 
-Model::Model(Graph graph, const ModelOptions& options)
+Model::Model(Graph graph, std::vector<DimRange> ranges, const ModelOptions& options)
     : graph_(std::move(graph)),
       options_(options),
       inputs_(Ports(graph_, graph_.inputs)),
-      outputs_(Ports(graph_, graph_.outputs)) {}
+      outputs_(Ports(graph_, graph_.outputs)),
+      dim_ranges_(std::move(ranges)) {}
 
 Result<std::unique_ptr<Model>> Model::Create(Graph graph, const ModelOptions& options) {
   const std::vector<UnsupportedNode> unsupported = FindUnsupported(graph);
@@ -44,8 +45,9 @@ Result<std::unique_ptr<Model>> Model::Create(Graph graph, const ModelOptions& op
   // Symbolic shapes are for people and for checking requests; what inference cannot say without
   // the inputs' shapes, planning will.
   ERGO_RETURN_IF_ERROR(InferShapes(graph));
-  ERGO_RETURN_IF_ERROR(WidenConstants(graph).status());
-  return std::unique_ptr<Model>(new Model(std::move(graph), options));
+  ERGO_RETURN_IF_ERROR(WidenConstants(graph, Budget(options.limits)).status());
+  ERGO_ASSIGN_OR_RETURN(std::vector<DimRange> ranges, DimRangesOf(graph));
+  return std::unique_ptr<Model>(new Model(std::move(graph), std::move(ranges), options));
 }
 
 Status Model::CheckShapes(std::span<const Shape> input_shapes) const {
@@ -72,6 +74,12 @@ Status Model::CheckShapes(std::span<const Shape> input_shapes) const {
                              given.ToString(), declared.ToString());
     }
   }
+  for (const DimRange& range : dim_ranges_) {
+    const auto symbol = symbols.find(range.symbol);
+    if (symbol == symbols.end() || range.Contains(symbol->second)) continue;
+    return InvalidArgument("dimension '{}' is {}, the model was converted for {}", range.symbol,
+                           symbol->second, DimValuesText(range.values));
+  }
   return {};
 }
 
@@ -91,9 +99,9 @@ Result<std::shared_ptr<const Plan>> Model::PlanFor(std::span<const Shape> input_
   // Built outside the lock: other shapes go on meanwhile. Two threads may build the same plan; the
   // second finds the first one's below, and packed weights are shared in any case.
   ERGO_RETURN_IF_ERROR(CheckShapes(input_shapes));
-  ERGO_ASSIGN_OR_RETURN(
-      std::unique_ptr<Plan> built,
-      BuildPlan(graph_, input_shapes, {options_.threads, options_.kernels, &packs_}));
+  ERGO_ASSIGN_OR_RETURN(std::unique_ptr<Plan> built,
+                        BuildPlan(graph_, input_shapes,
+                                  {options_.threads, options_.kernels, &packs_, options_.limits}));
   std::lock_guard lock(mutex_);
   if (std::shared_ptr<const Plan> plan = find()) return plan;
   plans_.push_front({{input_shapes.begin(), input_shapes.end()}, std::move(built)});

@@ -12,8 +12,10 @@
 #include <string>
 #include <vector>
 
+#include "engine/graph/dim_range.h"
 #include "engine/graph/graph.h"
 #include "engine/plan/plan.h"
+#include "engine/run/limits.h"
 #include "engine/run/session.h"
 #include "engine/run/thread_pool.h"
 
@@ -22,7 +24,8 @@ namespace ergo {
 struct ModelOptions {
   int threads = 1;  // per run; a Runner's pool has as many
   SelectOptions kernels;
-  size_t max_plans = 64;  // combinations of input shapes kept ready
+  size_t max_plans = kDefaultMaxPlans;  // combinations of input shapes kept ready
+  ResourceLimits limits;                // of each plan, and of each run
   // Processors for the threads of Runners, see Runner's constructor. Empty: the system decides.
   std::vector<int> pin_cpus;
 };
@@ -37,30 +40,41 @@ class Model {
   };
 
   // Infers shapes. The graph should have been through Optimize already. Unsupported listing every
-  // node that cannot run.
+  // node that cannot run; CorruptData for ranges of dimensions that make no sense.
   static Result<std::unique_ptr<Model>> Create(Graph graph, const ModelOptions& options);
 
   const std::vector<Port>& Inputs() const { return inputs_; }
   const std::vector<Port>& Outputs() const { return outputs_; }
+  // By symbol: the numbers that it takes, where whoever converted the model said so.
+  const std::vector<DimRange>& DimRanges() const { return dim_ranges_; }
   const Graph& GetGraph() const { return graph_; }
   const ModelOptions& Options() const { return options_; }
 
   // InvalidArgument naming the input whose rank or known dimensions do not fit, or symbols that
-  // stand for two numbers at once.
+  // stand for two numbers at once or for one outside of their range.
   Status CheckShapes(std::span<const Shape> input_shapes) const;
 
   // From the cache or new. The least recently used plan goes when there are more than max_plans
   // (whoever still runs it keeps it alive).
   Result<std::shared_ptr<const Plan>> PlanFor(std::span<const Shape> input_shapes);
 
+  // Plans all combinations of input shapes that there are, or the first max_plans of them, small
+  // dimensions first, so that no request has to wait for that. Errors are PlanFor's.
+  struct PlannedAhead {
+    size_t planned = 0;
+    std::string missing;  // what is not planned and why; "" when nothing is left to plan
+  };
+  Result<PlannedAhead> PlanAhead();
+
   size_t PackedWeightBytes() const { return packs_.TotalBytes(); }
 
  private:
-  Model(Graph graph, const ModelOptions& options);
+  Model(Graph graph, std::vector<DimRange> ranges, const ModelOptions& options);
 
   Graph graph_;
   ModelOptions options_;
   std::vector<Port> inputs_, outputs_;
+  std::vector<DimRange> dim_ranges_;
   PackCache packs_;
   struct CachedPlan {
     std::vector<Shape> shapes;

@@ -18,6 +18,7 @@
 #include <span>
 #include <string>
 
+#include "engine/graph/budget.h"
 #include "engine/graph/graph.h"
 #include "formats/file.h"
 #include "kernels/base/status.h"
@@ -36,6 +37,7 @@ struct ErgoReadOptions {
   bool verify_checksums = true;
   // For fuzzing alone, which would otherwise never get behind the checksums of preamble and header.
   bool verify_header_checksums = true;
+  Budget budget;  // ResourceExhausted when the graph without its weights would take more memory
 };
 
 Result<Graph> ReadErgo(const std::string& path, const ErgoReadOptions& options = {});

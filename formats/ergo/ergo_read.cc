@@ -62,6 +62,8 @@ Result<Graph> ParseErgo(std::span<const std::byte> bytes, std::shared_ptr<const 
   std::memcpy(&preamble, bytes.data(), sizeof(preamble));
   const bool verify_header = options.verify_header_checksums;
   ERGO_RETURN_IF_ERROR(CheckPreamble(preamble, bytes.size(), verify_header));
+  ERGO_RETURN_IF_ERROR(options.budget.CheckBytes(
+      static_cast<int64_t>(preamble.header_bytes) * kMaxErgoHeaderExpansion, "reading"));
   const auto header = bytes.subspan(preamble.header_offset, preamble.header_bytes);
   if (verify_header && Xxh3(header) != preamble.header_xxh3) {
     return CorruptData("byte {}: wrong checksum of the header", preamble.header_offset);

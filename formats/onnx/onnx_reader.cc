@@ -15,7 +15,8 @@ Result<Graph> ParseOnnx(std::span<const std::byte> bytes, const OnnxReadOptions&
     return ResourceExhausted("{} bytes are above the limit of {}", bytes.size(), options.max_bytes);
   }
   onnx::ModelProto model;
-  ERGO_RETURN_IF_ERROR(onnx::ParseMessage(bytes, model).WithContext("not an ONNX model"));
+  ERGO_RETURN_IF_ERROR(
+      onnx::ParseMessage(bytes, model, options.budget).WithContext("not an ONNX model"));
   return onnx::Importer(model, options.external_folder).Run();
 }
 

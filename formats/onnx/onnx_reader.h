@@ -30,6 +30,7 @@
 #include <span>
 #include <string>
 
+#include "engine/graph/budget.h"
 #include "engine/graph/graph.h"
 #include "formats/limits.h"
 #include "kernels/base/status.h"
@@ -42,6 +43,7 @@ struct OnnxReadOptions {
   // absolute path or a symbolic link, and mapped, not copied. Unset: ReadOnnx takes the folder of
   // the model, ParseOnnx refuses external data.
   std::optional<std::string> external_folder;
+  Budget budget;  // ResourceExhausted when parsing would take more memory
 };
 
 // Maps the file while it reads. Weights inside the file are copied once, into aligned memory.

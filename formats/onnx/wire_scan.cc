@@ -43,7 +43,12 @@ class Scanner {
     return {};
   }
 
+  int64_t ParsedBytes() const { return parsed_bytes_; }
+
  private:
+  // A message of onnx.proto with its presence bits and empty fields, or a std::string.
+  static constexpr int64_t kBytesPerObject = 128;
+
   Status Field(size_t start, size_t end, WireType wire, const FieldDescriptor* field, int depth) {
     if (field != nullptr && !Fits(wire, *field)) {
       return Bad(start, fmt::format("wire type {} for a {}", static_cast<uint32_t>(wire),
@@ -75,6 +80,7 @@ class Scanner {
         return ResourceExhausted("byte {}: more than {} messages and strings", start,
                                  kMaxOnnxObjects);
       }
+      parsed_bytes_ += kBytesPerObject;
     }
     if (message) return Message(end, *field->message_type(), depth + 1);
     if (field != nullptr && field->is_packable()) return Packed(end, *field);
@@ -83,6 +89,7 @@ class Scanner {
         !IsUtf8({text, end - start})) {
       return Bad(start, "text is not UTF-8");
     }
+    parsed_bytes_ += static_cast<int64_t>(end - start);
     position_ = end;
     return {};
   }
@@ -96,9 +103,11 @@ class Scanner {
                                       field.type_name()));
       }
       position_ = end;
+      parsed_bytes_ += static_cast<int64_t>(end - start);
     }
     while (position_ < end) {
       if (!Varint(end)) return Bad(position_, "truncated or oversized number");
+      parsed_bytes_ += sizeof(int64_t);
     }
     return {};
   }
@@ -165,23 +174,27 @@ class Scanner {
 
   std::span<const std::byte> bytes_;
   size_t position_ = 0;
-  int64_t objects_ = 0;
+  int64_t objects_ = 0, parsed_bytes_ = 0;
   bool path_started_ = false;
 };
 
 }  // namespace
 
-Status ScanWire(std::span<const std::byte> bytes, const Descriptor& type) {
-  return Scanner(bytes).Message(bytes.size(), type, 0);
+Result<int64_t> ScanWire(std::span<const std::byte> bytes, const Descriptor& type) {
+  Scanner scanner(bytes);
+  ERGO_RETURN_IF_ERROR(scanner.Message(bytes.size(), type, 0));
+  return scanner.ParsedBytes();
 }
 
-Status ParseMessage(std::span<const std::byte> bytes, google::protobuf::Message& message) {
+Status ParseMessage(std::span<const std::byte> bytes, google::protobuf::Message& message,
+                    const Budget& budget) {
   if (static_cast<int64_t>(bytes.size()) > kMaxProtobufBytes) {
     return ResourceExhausted(
         "{} bytes are above protobuf's limit of {}: save the model with external data",
         bytes.size(), kMaxProtobufBytes);
   }
-  ERGO_RETURN_IF_ERROR(ScanWire(bytes, *message.GetDescriptor()));
+  ERGO_ASSIGN_OR_RETURN(const int64_t parsed_bytes, ScanWire(bytes, *message.GetDescriptor()));
+  ERGO_RETURN_IF_ERROR(budget.CheckBytes(2 * parsed_bytes, "reading"));
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return CorruptData("not a {} message", message.GetDescriptor()->name());
   }

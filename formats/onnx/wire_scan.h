@@ -10,8 +10,10 @@
 #define ERGO_FORMATS_ONNX_WIRE_SCAN_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
+#include "engine/graph/budget.h"
 #include "kernels/base/status.h"
 
 namespace google::protobuf {
@@ -23,11 +25,15 @@ namespace ergo::onnx {
 
 // CorruptData with the byte offset and the field's path ("byte 117: graph.node[3].name: ...") for
 // truncated or malformed fields, a known field of another wire type, or text that is not UTF-8;
-// ResourceExhausted above kMaxOnnxObjects messages and strings or kMaxOnnxNesting levels.
-Status ScanWire(std::span<const std::byte> bytes, const google::protobuf::Descriptor& type);
+// ResourceExhausted above kMaxOnnxObjects messages and strings or kMaxOnnxNesting levels. Returns
+// about how many bytes the parsed message takes.
+Result<int64_t> ScanWire(std::span<const std::byte> bytes,
+                         const google::protobuf::Descriptor& type);
 
-// ScanWire, then the parse itself. ResourceExhausted above kMaxProtobufBytes.
-Status ParseMessage(std::span<const std::byte> bytes, google::protobuf::Message& message);
+// ScanWire, then the parse itself. ResourceExhausted above kMaxProtobufBytes, and where the message
+// and a copy of its tensors are above the budget.
+Status ParseMessage(std::span<const std::byte> bytes, google::protobuf::Message& message,
+                    const Budget& budget = {});
 
 }  // namespace ergo::onnx
 

@@ -78,11 +78,9 @@ Status Repository::LoadFile(const std::string& path) {
 }
 
 Status Repository::LoadFile(const std::string& path, std::string name, uint32_t version) {
-  ERGO_ASSIGN_OR_RETURN(Graph graph, ReadModel(path));
-  if (fs::path(path).extension() == ".onnx") {
-    const Result<std::vector<PassReport>> optimized = Optimize(graph);
-    if (!optimized.ok()) return Status(optimized.status()).WithContext(path);
-  }
+  const Budget budget(options_.limits);
+  ERGO_ASSIGN_OR_RETURN(Graph graph, ReadModel(path, budget));
+  ERGO_RETURN_IF_ERROR(OptimizeOnLoad(graph, budget).WithContext(path));
   Result<std::unique_ptr<Model>> model = Model::Create(std::move(graph), options_);
   if (!model.ok()) return std::move(model).status().WithContext(path);
   ERGO_RETURN_IF_ERROR(Add(name, version, std::move(model).value()).WithContext(path));
@@ -139,6 +137,18 @@ Status Repository::Add(std::string name, uint32_t version, std::unique_ptr<Model
   versions.insert(place, served.get());
   models_.push_back(std::move(served));
   return {};
+}
+
+Result<std::vector<std::string>> Repository::PlanAhead() {
+  std::vector<std::string> lines;
+  for (const auto& served : models_) {
+    Result<Model::PlannedAhead> ahead = served->model->PlanAhead();
+    if (!ahead.ok()) return std::move(ahead).status().WithContext(served->name);
+    if (ahead->missing.empty()) continue;
+    lines.push_back(fmt::format("{}/{}: {} shapes are planned ahead; not planned: {}", served->name,
+                                served->version, ahead->planned, ahead->missing));
+  }
+  return lines;
 }
 
 const ServedModel* Repository::Find(std::string_view name, uint32_t version) const {

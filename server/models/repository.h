@@ -2,9 +2,9 @@
 // starts, immutable from then on.
 //
 // A model folder holds, for each model, NAME.ergo, NAME.onnx (both are version 1), or
-// NAME/VERSION/model.ergo or model.onnx with VERSION a positive number. ONNX models are optimized
-// when they are loaded. Names are keys of this table and never become paths: no request can name a
-// file.
+// NAME/VERSION/model.ergo or model.onnx with VERSION a positive number. Models are
+// optimized when they are loaded, unless they were when they were converted. Names are keys of this
+// table and never become paths: no request can name a file.
 //
 // Thread safety: const members may be called concurrently.
 #ifndef ERGO_SERVER_MODELS_REPOSITORY_H_
@@ -42,6 +42,11 @@ class Repository {
   Status LoadFile(const std::string& path, std::string name, uint32_t version);
   // Errors name the file. An empty folder is InvalidArgument; files of other kinds are passed over.
   Status LoadFolder(const std::string& folder);
+
+  // Plans the shapes that each model is known to take (Model::PlanAhead), so that no request waits
+  // for a plan. A line for each model of which requests may still have to, and why. Errors name the
+  // model.
+  Result<std::vector<std::string>> PlanAhead();
 
   // Null when there is none. Version 0: the highest.
   const ServedModel* Find(std::string_view name, uint32_t version) const;

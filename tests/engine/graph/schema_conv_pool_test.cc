@@ -139,6 +139,8 @@ TEST(ConvPoolSchemaTest, WhatContradictsItselfIsRefused) {
   EXPECT_THAT(
       Infer({"MaxPool", {{"kernel_shape", Ints{2, 2, 2, 2}}}}, {Floats({1, 1, 2, 2, 2, 2})}),
       HasSubstr("4 spatial dimensions (at most 3)"));
+  EXPECT_THAT(Infer({"ConvTranspose"}, {Floats({1, 4, 8, 8}), Floats({4, 6, 3, 3, 3})}),
+              HasSubstr("weights of 3 spatial dimensions for an operand of 2"));
 }
 
 }  // namespace

@@ -85,6 +85,51 @@ TEST(LateTest, LoopStacksScanOutputs) {
   }
 }
 
+// y = the state of a Loop without trip count whose condition is a model input and never changes.
+std::unique_ptr<Model> EndlessLoop(const ModelOptions& options) {
+  Graph graph;
+  const ValueId go = graph.AddValue("go", DType::kBool, SymbolicShape({Dim::Symbol("n")}));
+  const ValueId initial = graph.AddValue("initial", DType::kF32, Shape{2});
+  const ValueId y = graph.AddValue("y"), steps = graph.AddValue("steps");
+  graph.inputs = {go, initial};
+  graph.outputs = {y, steps};
+  Node loop = MakeNode("Loop", {kNoValue, go, initial}, {y, steps});
+  Graph body = CountingBody();
+  // The condition has the shape of the model's input: no scalar, so that it may have none.
+  body.GetValue(body.inputs[1]).shape = SymbolicShape();
+  loop.subgraphs.emplace_back("body", std::make_unique<Graph>(std::move(body)),
+                              std::vector<ValueId>{});
+  graph.AddNode(std::move(loop));
+  Result<std::unique_ptr<Model>> model = Model::Create(std::move(graph), options);
+  EXPECT_TRUE(model.ok()) << model.status().ToString();
+  return model.ok() ? std::move(model).value() : nullptr;
+}
+
+TEST(LateTest, ALoopWithoutEndEndsAtTheLimit) {
+  const Tensor state = Tensor::FromValues<float>({2}, {7, 8});
+  const Tensor go = Tensor::FromValues<bool>({1}, {true});
+  for (const ResourceLimits& limits :
+       {ResourceLimits{int64_t{1} << 40, 0.05}, ResourceLimits{1 << 16, 0}}) {
+    ModelOptions options;
+    options.limits = limits;
+    const auto model = EndlessLoop(options);
+    ASSERT_NE(model, nullptr);
+    Runner runner(*model);
+    const auto outputs = runner.Run(std::vector{go.View(), state.View()});
+    EXPECT_EQ(outputs.status().code(), StatusCode::kResourceExhausted);
+  }
+}
+
+TEST(LateTest, AConditionThatIsNotOneBoolIsRefused) {
+  const auto model = EndlessLoop({});
+  ASSERT_NE(model, nullptr);
+  Runner runner(*model);
+  const Tensor state = Tensor::FromValues<float>({2}, {7, 8});
+  const Tensor none = Tensor::FromValues<bool>({0}, std::span<const bool>());
+  const auto outputs = runner.Run(std::vector{none.View(), state.View()});
+  EXPECT_EQ(outputs.status().code(), StatusCode::kInvalidArgument) << outputs.status().ToString();
+}
+
 TEST(LateTest, IfWithBranchesOfDifferentShape) {
   Graph graph;
   const ValueId condition = graph.AddValue("condition", DType::kBool, Shape());

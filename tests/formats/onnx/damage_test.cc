@@ -96,7 +96,9 @@ TEST(OnnxDamage, NamesTheByteAndTheField) {
 
 TEST(OnnxDamage, MalformedFields) {
   const auto error = [](std::string_view text) {
-    return onnx::ScanWire(BytesOf(std::string(text)), *onnx::ModelProto::descriptor()).ToString();
+    return onnx::ScanWire(BytesOf(std::string(text)), *onnx::ModelProto::descriptor())
+        .status()
+        .ToString();
   };
   EXPECT_EQ(error({"\x08\x07", 2}), "OK");
   EXPECT_EQ(error({"\xf8\x07\x05", 3}), "OK");  // a field that nobody knows
@@ -140,7 +142,7 @@ TEST(OnnxDamage, BoundsWhatAParseAllocates) {
     // AttributeProto.g, NodeProto.attribute and GraphProto.node in turn.
     deep = std::string(level % 3 == 0 ? "\x32" : level % 3 == 1 ? "\x2a" : "\x0a") + length + deep;
   }
-  EXPECT_THAT(onnx::ScanWire(BytesOf(deep), *onnx::GraphProto::descriptor()).ToString(),
+  EXPECT_THAT(onnx::ScanWire(BytesOf(deep), *onnx::GraphProto::descriptor()).status().ToString(),
               HasSubstr("nested deeper than 64"));
 }
 

@@ -7,6 +7,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include "engine/graph/dim_range.h"
+#include "engine/passes/passes.h"
+#include "formats/ergo/ergo_file.h"
+#include "formats/model_file.h"
 #include "kernels/base/status.h"
 
 namespace ergo {
@@ -96,6 +100,44 @@ TEST_F(FolderTest, LoadsFilesAndVersions) {
   EXPECT_EQ(models.Find("versioned", 0)->version, 12u);
   EXPECT_NE(models.Find("versioned", 0)->path.find("versioned/12/model.onnx"), std::string::npos);
   Runner runner(*models.Find("plain", 0)->model);
+}
+
+// An .ergo file says whether it was optimized; its name says nothing.
+TEST_F(FolderTest, WhatWasConvertedStaysAsItIs) {
+  PutModel("source.onnx");
+  const Result<Graph> graph = ReadModel((folder_ / "source.onnx").string());
+  ASSERT_TRUE(graph.ok());
+  const std::string kept = (folder_ / "kept.ergo").string();
+  const std::string raw = (folder_ / "raw.ergo").string();
+  ASSERT_TRUE(WriteErgo(*graph, kept, {{kPassesMetadata, "none"}}).ok());
+  ASSERT_TRUE(WriteErgo(*graph, raw).ok());
+  PutModel("named.ergo");  // ONNX by another name
+  Repository models(ModelOptions{});
+  ASSERT_TRUE(models.LoadFolder(folder_.string()).ok());
+  const auto nodes = [&](const char* name) {
+    return models.Find(name, 1)->model->GetGraph().NodeCount();
+  };
+  EXPECT_EQ(nodes("kept"), graph->NodeCount());
+  EXPECT_LT(nodes("raw"), graph->NodeCount());
+  EXPECT_EQ(nodes("raw"), nodes("source"));
+  EXPECT_EQ(nodes("named"), nodes("source"));
+}
+
+TEST_F(FolderTest, PlansAheadWhatIsBounded) {
+  PutModel("source.onnx");
+  Result<Graph> graph = ReadModel((folder_ / "source.onnx").string());
+  ASSERT_TRUE(graph.ok());
+  SetDimRange(*graph, {"batch", {1, 2, 3}});
+  ASSERT_TRUE(WriteErgo(*graph, (folder_ / "bounded.ergo").string()).ok());
+  Repository models(ModelOptions{});
+  ASSERT_TRUE(models.LoadFolder(folder_.string()).ok());
+  models.Seal();
+  const Result<std::vector<std::string>> lines = models.PlanAhead();
+  ASSERT_TRUE(lines.ok()) << lines.status().ToString();
+  ASSERT_EQ(lines->size(), 1u);
+  EXPECT_EQ((*lines)[0],
+            "source/1: 0 shapes are planned ahead; not planned: dimension 'batch' has no range: "
+            "each new shape is planned when it comes");
 }
 
 TEST_F(FolderTest, ErrorsNameTheFile) {
