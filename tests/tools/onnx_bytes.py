@@ -35,18 +35,36 @@ def port(name, dtype, shape):
     return field(1, name) + field(2, field(1, field(1, DTYPES[dtype]) + field(2, dims)))
 
 
-def node(op, inputs, outputs, name="", domain=""):
+GRAPH_ATTRIBUTE = 5
+
+
+def node(op, inputs, outputs, name="", domain="", graphs=None):
+    """`graphs` holds encoded graphs by the names of their attributes."""
     encoded = b"".join(field(1, i) for i in inputs) + b"".join(field(2, o) for o in outputs)
+    for attribute, inner in (graphs or {}).items():
+        encoded += field(5, field(1, attribute) + field(6, inner) + field(20, GRAPH_ATTRIBUTE))
     return encoded + field(3, name) + field(4, op) + field(7, domain)
 
 
-def model(nodes, inputs, outputs, constants=(), opset=17, domains=()):
-    graph = b"".join(field(1, n) for n in nodes) + field(2, "g")
-    graph += b"".join(field(5, c) for c in constants)
-    graph += b"".join(field(11, i) for i in inputs) + b"".join(field(12, o) for o in outputs)
+def graph(nodes, inputs, outputs, constants=()):
+    encoded = b"".join(field(1, n) for n in nodes) + field(2, "g")
+    encoded += b"".join(field(5, c) for c in constants)
+    return encoded + b"".join(
+        [*(field(11, i) for i in inputs), *(field(12, o) for o in outputs)]
+    )
+
+
+def function(name, domain, inputs, outputs, nodes, opset=17):
+    encoded = field(1, name) + b"".join(field(4, i) for i in inputs)
+    encoded += b"".join(field(5, o) for o in outputs) + b"".join(field(7, n) for n in nodes)
+    return encoded + field(9, field(1, "") + field(2, opset)) + field(10, domain)
+
+
+def model(nodes, inputs, outputs, constants=(), opset=17, domains=(), functions=()):
     opsets = field(8, field(1, "") + field(2, opset))
     opsets += b"".join(field(8, field(1, domain) + field(2, 1)) for domain in domains)
-    return field(1, 8) + opsets + field(7, graph)
+    body = field(7, graph(nodes, inputs, outputs, constants))
+    return field(1, 8) + opsets + body + b"".join(field(25, f) for f in functions)
 
 
 def binary(op, dtype="float32", shape=("n", 3)):

@@ -70,6 +70,56 @@ class ConvertTest(CommandTest):
         for command in ["inspect", "bench"]:
             self.refused(command, path, saying=["first", "second", "third"], code=FAILED)
 
+    def test_unsupported_nodes_within_subgraphs_and_functions(self):
+        body = onnx.graph(
+            [onnx.node("Identity", ["go"], ["on"]), onnx.node("Frob", ["s"], ["t"], name="inner")],
+            [onnx.port("i", "int64", []), onnx.port("go", "bool", []),
+             onnx.port("s", "float32", [2])],
+            [onnx.port("on", "bool", []), onnx.port("t", "float32", [2])],
+        )
+        function = onnx.function("Twice", "local", ["a"], ["b"],
+                                 [onnx.node("Zap", ["a"], ["b"], name="called")])
+        path = self.write(
+            "nested.onnx",
+            onnx.model(
+                [onnx.node("Loop", ["", "go", "x"], ["l"], name="loop", graphs={"body": body}),
+                 onnx.node("Twice", ["l"], ["y"], name="call", domain="local")],
+                [onnx.port("go", "bool", []), onnx.port("x", "float32", [2])],
+                [onnx.port("y", "float32", [2])],
+                domains=["local"],
+                functions=[function],
+            ),
+        )
+        report = self.json("convert", path, "-o", self.folder / "o", code=FAILED)
+        self.assertEqual([n["op"] for n in report["unsupported"]], ["Frob", "Zap"])
+        self.assertIn("inner", report["unsupported"][0]["node"])
+        self.assertIn("call", report["unsupported"][1]["node"])
+
+    def test_what_takes_too_much_is_refused(self):
+        out = self.folder / "o.ergo"
+        done = self.ergo("convert", MODEL, "-o", out, "--max-memory", "10KB", code=FAILED)
+        self.assertIn("bytes of memory", done.stderr)
+        # A loop whose condition never changes.
+        body = onnx.graph(
+            [onnx.node("Identity", ["go"], ["on"]), onnx.node("Identity", ["s"], ["t"])],
+            [onnx.port("i", "int64", []), onnx.port("go", "bool", []),
+             onnx.port("s", "float32", [2])],
+            [onnx.port("on", "bool", []), onnx.port("t", "float32", [2])],
+        )
+        path = self.write(
+            "endless.onnx",
+            onnx.model(
+                [onnx.node("Loop", ["", "go", "x"], ["y"], name="loop", graphs={"body": body})],
+                [onnx.port("go", "bool", []), onnx.port("x", "float32", [2])],
+                [onnx.port("y", "float32", [2])],
+            ),
+        )
+        np.save(self.folder / "go.npy", np.bool_(True))
+        go = ["--input", f"go={self.folder / 'go.npy'}"]
+        done = self.ergo("run", path, *go, "--random", 1, "--max-seconds", 0.2, code=FAILED)
+        self.assertIn("0.2 s", done.stderr)
+        self.assertNotIn("o.ergo", self.names())
+
     def test_a_failed_conversion_leaves_what_was_there(self):
         out = self.write("kept.ergo", b"precious")
         whole = MODEL.read_bytes()
@@ -165,6 +215,23 @@ class InspectTest(CommandTest):
         self.assertTrue(report["simd"])
         self.assertIn("onednn", self.ergo("inspect", "--kernels").stdout)
         self.refused("inspect", saying="which model")
+
+    def test_why_other_kernels_were_not_chosen(self):
+        plan = self.json("inspect", MODEL, "--explain")["plan"]
+        self.assertEqual(len(plan["explanations"]), plan["steps"])
+        chosen = 0
+        for step in plan["explanations"]:
+            for candidate in step["candidates"]:
+                self.assertTrue(candidate["why"])
+                if candidate["why"] != "chosen":
+                    continue
+                chosen += 1
+                self.assertEqual(step["kernel"].split("/")[1], candidate["variant"])
+                self.assertTrue(candidate["accepted"])
+        self.assertGreater(chosen, 0)
+        text = self.ergo("inspect", MODEL, "--explain").stdout
+        self.assertIn("stands behind the one chosen", text)
+        self.assertIn("chosen", text)
 
     def test_reference_takes_reference_kernels_only(self):
         kernels = self.json("inspect", MODEL, "--reference")["plan"]["kernels"]

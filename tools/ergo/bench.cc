@@ -75,7 +75,7 @@ class Bench final : public Command {
     if (!inputs_.random && inputs_.inputs.empty()) inputs_.random = 1;
     ERGO_RETURN_IF_ERROR(ApplyBatch(*loaded.model));
     ERGO_ASSIGN_OR_RETURN(const GatheredInputs gathered,
-                          GatherInputs(loaded.model->Inputs(), inputs_));
+                          GatherInputs(loaded.model->Inputs(), inputs_, loaded.model->DimRanges()));
     Figures figures;
     figures.load_us = loaded.read_us + loaded.optimize_us + loaded.create_us;
     Runner runner(*loaded.model);
@@ -101,6 +101,7 @@ class Bench final : public Command {
     ShapeRequest request;
     request.flags = inputs_.shapes;
     request.batch = batch_;
+    request.ranges = model.DimRanges();
     ERGO_ASSIGN_OR_RETURN(const BoundShapes bound, BindShapes(model.Inputs(), request));
     inputs_.shapes = {};
     for (size_t i = 0; i < bound.shapes.size(); ++i) {

@@ -7,13 +7,19 @@ namespace {
 
 constexpr CommandInfo kCommands[] = {
     {"convert", "Compile an ONNX model into one .ergo file",
-     "  ergo convert resnet.onnx -o resnet.ergo", MakeConvert},
+     "  ergo convert resnet.onnx -o resnet.ergo\n"
+     "  ergo convert bert.onnx -o bert.ergo --dim batch=1..8 --dim seq=16,32,64..512:64\n"
+     "  ergo convert resnet.onnx -o resnet.ergo --verify random --bisect --report resnet.html\n"
+     "  ergo convert huge.onnx -o huge.ergo --max-memory 4GiB --max-seconds 60",
+     MakeConvert},
     {"inspect", "Show a model's inputs, outputs, nodes, kernels and memory plan",
      "  ergo inspect resnet.onnx --dim batch=4\n"
-     "  ergo inspect resnet.ergo --shape input=1,3,224,224 --json",
+     "  ergo inspect resnet.ergo --shape input=1,3,224,224 --json\n"
+     "  ergo inspect resnet.ergo --explain    (why each step's other kernels declined)",
      MakeInspect},
-    {"verify", "Compare a model's outputs with recorded ones",
-     "  ergo verify resnet.onnx --data resnet/    (holds test_data_set_0/input_0.pb ...)",
+    {"verify", "Compare a model's outputs with recorded ones, or with the reference kernels",
+     "  ergo verify resnet.onnx --data resnet/    (holds test_data_set_0/input_0.pb ...)\n"
+     "  ergo verify resnet.ergo --data random --bisect",
      MakeVerify},
     {"conformance", "Run a folder of cases in the layout of the ONNX backend tests",
      "  ergo conformance onnx/backend/test/data/node --ergo", MakeConformance},

@@ -116,7 +116,8 @@ class Conformance final : public Command {
 
   // "" when every output of every data set matches, else the first that does not.
   Result<std::string> Try(const fs::path& path, const ModelOptions& options) const {
-    ERGO_ASSIGN_OR_RETURN(Graph graph, ReadModel((path / "model.onnx").string()));
+    ERGO_ASSIGN_OR_RETURN(Graph graph,
+                          ReadModel((path / "model.onnx").string(), Budget(options.limits)));
     if (!no_optimize_ && FindUnsupported(graph).empty()) {
       ERGO_RETURN_IF_ERROR(Optimize(graph).status());
     }

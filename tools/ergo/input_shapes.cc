@@ -1,6 +1,7 @@
 #include "tools/ergo/input_shapes.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <set>
@@ -40,7 +41,8 @@ std::string PortNames(std::span<const Model::Port> ports) {
 
 class Binder {
  public:
-  explicit Binder(std::span<const Model::Port> inputs) : inputs_(inputs), shapes_(inputs.size()) {
+  Binder(std::span<const Model::Port> inputs, std::span<const DimRange> ranges)
+      : inputs_(inputs), ranges_(ranges), shapes_(inputs.size()) {
     for (const Model::Port& input : inputs) {
       if (!input.shape.RankKnown()) continue;
       for (const Dim& dim : input.shape.Dims()) {
@@ -146,11 +148,12 @@ class Binder {
       } else if (const auto batch = leading_.find(input); axis == 0 && batch != leading_.end()) {
         dims.push_back(batch->second);
       } else {
-        dims.push_back(1);
+        const auto range = std::ranges::find(ranges_, dim.symbol, &DimRange::symbol);
+        dims.push_back(range == ranges_.end() ? 1 : range->values.front());
         if (dim.symbol.empty()) {
           assumed.push_back(fmt::format("axis {} of '{}' = 1", axis, inputs_[input].name));
         } else if (said.insert(dim.symbol).second) {
-          assumed.push_back(fmt::format("{} = 1", dim.symbol));
+          assumed.push_back(fmt::format("{} = {}", dim.symbol, dims.back()));
         }
       }
     }
@@ -158,6 +161,7 @@ class Binder {
   }
 
   std::span<const Model::Port> inputs_;
+  std::span<const DimRange> ranges_;
   std::vector<std::optional<Shape>> shapes_;
   std::set<std::string> symbols_;
   std::map<std::string, int64_t> bound_;
@@ -185,7 +189,7 @@ Result<std::pair<std::string, std::string>> SplitAssignment(std::string_view opt
 }
 
 Result<BoundShapes> BindShapes(std::span<const Model::Port> inputs, const ShapeRequest& request) {
-  Binder binder(inputs);
+  Binder binder(inputs, request.ranges);
   for (size_t i = 0; i < request.given.size(); ++i) {
     if (request.given[i]) ERGO_RETURN_IF_ERROR(binder.BindShape(i, *request.given[i]));
   }

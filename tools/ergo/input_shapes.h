@@ -40,6 +40,8 @@ struct ShapeRequest {
   // The number of each input's leading dimension where that is free. InvalidArgument when it is
   // free nowhere and fixed to something else.
   std::optional<int64_t> batch;
+  // Where a symbol is free, it becomes the first of its numbers instead of 1.
+  std::span<const DimRange> ranges;
   // Empty, or one for each input: the shape of the array that it will get.
   std::vector<std::optional<Shape>> given;
 };

@@ -120,13 +120,14 @@ std::vector<TensorView> GatheredInputs::Views() const {
   return views;
 }
 
-Result<GatheredInputs> GatherInputs(std::span<const Model::Port> ports, const InputFlags& flags) {
+Result<GatheredInputs> GatherInputs(std::span<const Model::Port> ports, const InputFlags& flags,
+                                    std::span<const DimRange> ranges) {
   ERGO_ASSIGN_OR_RETURN(const std::vector<std::string> files, MatchFiles(ports, flags.inputs));
   if (!flags.random) ERGO_RETURN_IF_ERROR(RefuseMissing(ports, files));
 
   GatheredInputs gathered;
   gathered.tensors.resize(ports.size());
-  ShapeRequest request{flags.shapes, std::nullopt, {}};
+  ShapeRequest request{flags.shapes, std::nullopt, ranges, {}};
   request.given.resize(ports.size());
   for (size_t i = 0; i < ports.size(); ++i) {
     if (files[i].empty()) continue;

@@ -34,7 +34,8 @@ struct GatheredInputs {
 
 // InvalidArgument naming every input that is missing, or the one that the model does not have, that
 // is given twice, or whose dtype or shape does not fit.
-Result<GatheredInputs> GatherInputs(std::span<const Model::Port> ports, const InputFlags& flags);
+Result<GatheredInputs> GatherInputs(std::span<const Model::Port> ports, const InputFlags& flags,
+                                    std::span<const DimRange> ranges = {});
 
 // Writes FOLDER/NAME.npy for each, making the folder. Characters of a name that a file name should
 // not have become '_'; names that then collide get their number.

@@ -46,6 +46,8 @@ class Inspect final : public Command {
     app.add_flag("--operators", operators_,
                  "List every operator there is, with the opset from which each form of it holds");
     app.add_flag("--steps", steps_, "List every step of the plan");
+    app.add_flag("--explain", explain_,
+                 "List for every step why other kernel variants were not chosen");
     DefineModelFlags(app, flags_);
     DefineJson(app);
   }
@@ -194,6 +196,7 @@ class Inspect final : public Command {
   Status AddPlan(Model& model, tool::Json& document, std::string& text) const {
     ShapeRequest request;
     request.flags = shapes_;
+    request.ranges = model.DimRanges();
     ERGO_ASSIGN_OR_RETURN(const BoundShapes bound, BindShapes(model.Inputs(), request));
     for (const std::string& assumed : bound.assumed) {
       text += fmt::format("assumed {}\n", Printable(assumed));
@@ -235,7 +238,40 @@ class Inspect final : public Command {
     }
     text += fmt::format("kernels: {}\n", list);
     if (steps_) AddSteps(*plan, document, text);
+    if (!explain_) return {};
+    PlanOptions options = plan->options;
+    options.packs = nullptr;
+    options.explain = true;
+    ERGO_ASSIGN_OR_RETURN(const std::unique_ptr<Plan> explained,
+                          BuildPlan(model.GetGraph(), bound.shapes, options));
+    AddExplanations(*explained, document, text);
     return {};
+  }
+
+  // What became of one variant, seen from the one that was chosen.
+  static std::string Verdict(const Step& step, const Candidate& candidate) {
+    if (candidate.info.variant == step.info.variant) return "chosen";
+    return candidate.accepted ? "would do; stands behind the one chosen" : candidate.reason;
+  }
+
+  static void AddExplanations(const Plan& plan, tool::Json& document, std::string& text) {
+    document["plan"]["explanations"] = tool::Json::array();
+    for (const Step& step : plan.steps) {
+      tool::Json candidates = tool::Json::array();
+      Table table("  ");
+      for (const char* header : {"variant", "why"}) table.Column(header);
+      for (const Candidate& candidate : step.candidates) {
+        const std::string verdict = Verdict(step, candidate);
+        table.Row({std::string(candidate.info.variant), verdict});
+        candidates.push_back({{"variant", candidate.info.variant},
+                              {"accepted", candidate.accepted},
+                              {"why", verdict}});
+      }
+      document["plan"]["explanations"].push_back(
+          {{"label", step.label}, {"kernel", KernelText(step)}, {"candidates", candidates}});
+      text += fmt::format("{}: {}\n{}", Printable(step.label), KernelText(step),
+                          table.Empty() ? "  the only one there is\n" : table.ToString());
+    }
   }
 
   static void AddSteps(const Plan& plan, tool::Json& document, std::string& text) {
@@ -261,7 +297,7 @@ class Inspect final : public Command {
   std::string path_;
   ShapeFlags shapes_;
   ModelFlags flags_;
-  bool kernels_ = false, operators_ = false, steps_ = false;
+  bool kernels_ = false, operators_ = false, steps_ = false, explain_ = false;
 };
 
 }  // namespace

@@ -1,8 +1,12 @@
 #include "tools/ergo/model_source.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <limits>
 #include <set>
 
 #include "formats/model_file.h"
@@ -65,6 +69,30 @@ void DefineModelFlags(CLI::App& app, ModelFlags& flags) {
   app.add_option("--pin", flags.pin, "Processors for the threads, one each, round and round")
       ->type_name("0,2-3");
   app.add_flag("--reference", flags.reference, "Only reference kernels: plain loops, slow");
+  DefineLimitFlags(app, flags.limits);
+}
+
+LimitFlags::LimitFlags() {
+  const auto pages = static_cast<uint64_t>(std::max(sysconf(_SC_PHYS_PAGES), 1L));
+  const auto page_bytes = static_cast<uint64_t>(std::max(sysconf(_SC_PAGESIZE), 1L));
+  max_memory_bytes = pages * page_bytes / 4 * 3;
+}
+
+ResourceLimits LimitFlags::Limits() const {
+  const auto most = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+  return {static_cast<int64_t>(std::min(max_memory_bytes, most)), max_seconds};
+}
+
+void DefineLimitFlags(CLI::App& app, LimitFlags& flags) {
+  app.add_option("--max-memory", flags.max_memory_bytes,
+                 "Refuse a model that needs more memory than this, as 4GiB; by default three "
+                 "quarters of this machine's")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(false));
+  app.add_option("--max-seconds", flags.max_seconds,
+                 "Refuse a model when reading it, planning it or one run takes longer; 0: never")
+      ->check(CLI::Range(0.0, kMaxSeconds))
+      ->capture_default_str();
 }
 
 Result<ModelOptions> ApplyModelFlags(const ModelFlags& flags) {
@@ -81,6 +109,7 @@ Result<ModelOptions> ApplyModelFlags(const ModelFlags& flags) {
   }
   options.kernels.reference = flags.reference;
   options.kernels.forced = flags.kernel;
+  options.limits = flags.limits.Limits();
   return options;
 }
 
@@ -90,13 +119,10 @@ Result<LoadedModel> LoadModel(const std::string& path, const ModelFlags& flags) 
   LoadedModel loaded;
   ERGO_ASSIGN_OR_RETURN(loaded.file_bytes, FileBytes(path));
   const int64_t begin_ns = MonotonicNs();
-  ERGO_ASSIGN_OR_RETURN(Graph graph, ReadModel(path));
+  const Budget budget(options.limits);
+  ERGO_ASSIGN_OR_RETURN(Graph graph, ReadModel(path, budget));
   const int64_t read_ns = MonotonicNs();
-  // What cannot run is listed whole by Model::Create; optimizing would stop at the first.
-  if (!graph.metadata.contains(kPassesMetadata) && FindUnsupported(graph).empty()) {
-    Result<std::vector<PassReport>> optimized = Optimize(graph);
-    if (!optimized.ok()) return std::move(optimized).status().WithContext(path);
-  }
+  ERGO_RETURN_IF_ERROR(OptimizeOnLoad(graph, budget).WithContext(path));
   const int64_t optimized_ns = MonotonicNs();
   Result<std::unique_ptr<Model>> model = Model::Create(std::move(graph), options);
   if (!model.ok()) return std::move(model).status().WithContext(path);

@@ -2,6 +2,7 @@
 #ifndef ERGO_TOOLS_ERGO_MODEL_SOURCE_H_
 #define ERGO_TOOLS_ERGO_MODEL_SOURCE_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,22 +16,29 @@ class App;
 
 namespace ergo::tool {
 
+// What a model may take of memory and time.
+struct LimitFlags {
+  uint64_t max_memory_bytes;
+  double max_seconds = 600;
+  LimitFlags();  // three quarters of this machine's memory
+
+  ResourceLimits Limits() const;
+};
+void DefineLimitFlags(CLI::App& app, LimitFlags& flags);
+
 struct ModelFlags {
   int threads = 1;  // 0: one a processor
   std::string kernel;
   std::string simd_target;
   bool reference = false;
   std::string pin;  // processors, see ParseCpuList
+  LimitFlags limits;
 };
 void DefineModelFlags(CLI::App& app, ModelFlags& flags);
 
 // Checks the flags, and makes the process use the SIMD target that they name. InvalidArgument
 // listing what there is instead of an unknown family, variant, target or processor.
 Result<ModelOptions> ApplyModelFlags(const ModelFlags& flags);
-
-// Key of a graph's metadata that tells which passes made it what it is; convert writes it, and a
-// model that has it is not optimized again.
-inline constexpr const char* kPassesMetadata = "ergo.passes";
 
 struct LoadedModel {
   std::unique_ptr<Model> model;

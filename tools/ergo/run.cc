@@ -67,7 +67,7 @@ class RunModel final : public Command {
   Result<ExitCode> Run() override {
     ERGO_ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(model_, flags_));
     ERGO_ASSIGN_OR_RETURN(const GatheredInputs gathered,
-                          GatherInputs(loaded.model->Inputs(), inputs_));
+                          GatherInputs(loaded.model->Inputs(), inputs_, loaded.model->DimRanges()));
     Runner runner(*loaded.model);
     Trace trace(trace_.empty() ? 0 : static_cast<size_t>(kMaxTraceEvents));
     const std::vector<TensorView> views = gathered.Views();

@@ -19,8 +19,10 @@
 #include "server/server.h"
 #include "tools/ergo/command.h"
 #include "tools/ergo/input_shapes.h"
+#include "tools/ergo/limits.h"
 #include "tools/ergo/model_source.h"
 #include "tools/ergo/report.h"
+#include "tools/ergo/table.h"
 
 namespace ergo::tool {
 namespace {
@@ -101,6 +103,11 @@ class Serve final : public Command {
     app.add_option("--max-queued", options_.limits.max_queued_requests,
                    "Requests that may wait for a worker; others are refused as OVERLOADED")
         ->capture_default_str();
+    app.add_option("--max-plans", max_plans_,
+                   "Plans that are kept of each model, one for each combination of input shapes; "
+                   "what `ergo convert --dim` bounds is planned before the first request")
+        ->check(CLI::Range(int64_t{1}, kMaxPlans))
+        ->capture_default_str();
     app.add_option("--drain-ms", options_.limits.drain_grace_ms,
                    "How long clients may take to read their last answers after SIGTERM")
         ->capture_default_str();
@@ -128,8 +135,9 @@ class Serve final : public Command {
 
  private:
   Result<std::unique_ptr<Repository>> LoadModels() {
-    ERGO_ASSIGN_OR_RETURN(const ModelOptions model_options, ApplyModelFlags(flags_));
+    ERGO_ASSIGN_OR_RETURN(ModelOptions model_options, ApplyModelFlags(flags_));
     options_.pin_cpus = model_options.pin_cpus;
+    model_options.max_plans = static_cast<size_t>(max_plans_);
     auto repository = std::make_unique<Repository>(model_options);
     if (models_.empty() && folder_.empty()) {
       return InvalidArgument("no model: give files, or a folder with --models");
@@ -144,6 +152,7 @@ class Serve final : public Command {
     }
     if (!folder_.empty()) ERGO_RETURN_IF_ERROR(repository->LoadFolder(folder_));
     repository->Seal();
+    ERGO_ASSIGN_OR_RETURN(not_planned_, repository->PlanAhead());
     return repository;
   }
 
@@ -171,6 +180,7 @@ class Serve final : public Command {
       for (const auto& model : server.Models().Models()) {
         document["models"].push_back({{"name", model->name}, {"version", model->version}});
       }
+      if (!not_planned_.empty()) document["not_planned"] = not_planned_;
       document["backend"] = RingKindName(server.Backend());
       document["energy"] = opened.meter->Describe();
       document["pid"] = getpid();
@@ -181,6 +191,7 @@ class Serve final : public Command {
       Print("model {} version {}{}{}\n", model->name, model->version,
             model->path.empty() ? "" : " from ", model->path);
     }
+    for (const std::string& line : not_planned_) Print("  {}\n", Printable(line));
     Print("backend {}, {} ring threads, {} workers\n", RingKindName(server.Backend()),
           options_.ring_threads, options_.workers);
     Print("energy: {}\n", opened.meter->Describe());
@@ -210,6 +221,8 @@ class Serve final : public Command {
   std::vector<std::string> listen_;
   std::string backend_ = "auto";
   int workers_ = 0;
+  int64_t max_plans_ = kDefaultMaxPlans;
+  std::vector<std::string> not_planned_;
   ModelFlags flags_;
   ServerOptions options_;
 };

@@ -25,7 +25,7 @@ std::vector<Model::Port> Ports() {
 }
 
 ShapeRequest Request(std::vector<std::string> dims, std::vector<std::string> shapes = {}) {
-  return {{std::move(dims), std::move(shapes)}, std::nullopt, {}};
+  return {{std::move(dims), std::move(shapes)}, std::nullopt, {}, {}};
 }
 
 std::string ErrorOf(const ShapeRequest& request) {
