@@ -33,7 +33,7 @@ struct Prepared {
 
 std::optional<Prepared> Prepare(const Case& problem, size_t variant, ParallelFor& parallel,
                                 VariantResult& result) {
-  MadeKernel made = problem.Make(variant, {parallel.Workers(), nullptr});
+  MadeKernel made = problem.Make(variant, {parallel.Workers(), nullptr, true});
   if (!made.ok()) {
     result.declined = made.status().message();
     return std::nullopt;

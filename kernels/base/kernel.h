@@ -77,6 +77,9 @@ struct MakeContext {
   int max_workers = 1;
   // Where packed weights go; null: the kernel keeps its own. Outlives the kernel.
   PackCache* packs = nullptr;
+  // Make what can compute the problem even where another variant is expected to be faster. Choosing
+  // from the list leaves it off; who names a variant, tests it or measures it sets it.
+  bool even_if_slow = false;
 };
 
 using MadeKernel = Result<std::unique_ptr<Kernel>>;
@@ -105,6 +108,12 @@ struct SelectOptions {
   std::string_view ForcedVariant(std::string_view family) const;
   // "" when this variant may be asked; otherwise why it may not.
   std::string Excludes(const KernelInfo& info) const;
+  // What this variant is asked with: one that `forced` names is made even if it is slow.
+  MakeContext ContextFor(const KernelInfo& info, const MakeContext& context) const {
+    MakeContext asked = context;
+    asked.even_if_slow |= ForcedVariant(info.family) == info.variant;
+    return asked;
+  }
 };
 
 struct Selected {
@@ -122,7 +131,7 @@ Result<Selected> SelectKernel(std::span<const KernelVariant<Problem>> variants,
   for (const KernelVariant<Problem>& variant : variants) {
     std::string reason = options.Excludes(variant.info);
     if (reason.empty()) {
-      MadeKernel made = variant.make(problem, context);
+      MadeKernel made = variant.make(problem, options.ContextFor(variant.info, context));
       if (made.ok()) return Selected{std::move(made).value(), variant.info};
       if (made.status().code() != StatusCode::kUnsupported) {
         return std::move(made).status().WithContext(variant.info.variant);
@@ -143,7 +152,7 @@ std::vector<Candidate> ExplainKernels(std::span<const KernelVariant<Problem>> va
   for (const KernelVariant<Problem>& variant : variants) {
     Candidate candidate{variant.info, false, options.Excludes(variant.info)};
     if (candidate.reason.empty()) {
-      const MadeKernel made = variant.make(problem, context);
+      const MadeKernel made = variant.make(problem, options.ContextFor(variant.info, context));
       candidate.accepted = made.ok();
       if (!made.ok()) candidate.reason = made.status().message();
     }

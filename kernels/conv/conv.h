@@ -17,8 +17,8 @@
 //
 // Arithmetic: f32 and f64 accumulate in the dtype (the reference in f64), f16 and bf16 in f32 and
 // round once, after the epilogue. The order of the sum differs from variant to variant, so that
-// variants agree within ConvErrorBound only; one variant on one SIMD target gives the same bits
-// whatever the number of workers.
+// variants agree within ConvErrorBound only, Winograd's (winograd_plan.h) within its own; one
+// variant on one SIMD target gives the same bits whatever the number of workers.
 #ifndef ERGO_KERNELS_CONV_CONV_H_
 #define ERGO_KERNELS_CONV_CONV_H_
 
@@ -66,8 +66,8 @@ KernelCost CostOf(const ConvProblem& problem);
 // Best first, the reference last.
 std::span<const KernelVariant<ConvProblem>> ConvVariants();
 
-// |error| of one element of Y against exact arithmetic, for every variant, where `magnitude` is the
-// same convolution of absolute values: |B| + |Z| + sum |X| |W| of that element:
+// |error| of one element of Y against exact arithmetic, for every variant but Winograd's, where
+// `magnitude` is the same convolution of absolute values: |B| + |Z| + sum |X| |W| of that element:
 //   slope (depth + 8) u magnitude + the activation's own error + rounding to the dtype,
 // u the unit roundoff of the accumulator, since a sum of n terms in any order, with or without
 // fused multiply-add, errs by at most n u / (1 - n u) of it (Higham, Accuracy and Stability of

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "kernels/conv/conv.h"
+#include "kernels/conv/winograd_plan.h"
 #include "tests/kernels/variant_testing.h"
 #include "tests/kernels/window_testing.h"
 
@@ -87,10 +88,11 @@ class Checker {
       if (fixed && runs_ > 0) continue;
       SCOPED_TRACE(variant.info.variant);
       PackCache packs;
-      problem_.weights = nullptr;
-      const bool takes = RunVariant(variant, nullptr);
       problem_.weights = operands_.w.View().data;
-      EXPECT_EQ(RunVariant(variant, &packs), takes);
+      const bool takes = RunVariant(variant, &packs);
+      problem_.weights = nullptr;
+      const bool takes_any = variant.info.requires_ != "constant weights";
+      EXPECT_EQ(RunVariant(variant, nullptr), takes && takes_any);
       if (takes) accepted.push_back(variant.info.variant);
     }
     ++runs_;
@@ -104,7 +106,7 @@ class Checker {
   }
 
   bool RunVariant(const KernelVariant<ConvProblem>& variant, PackCache* packs) {
-    MadeKernel made = variant.make(problem_, {kMaxWorkers, packs});
+    MadeKernel made = variant.make(problem_, {kMaxWorkers, packs, true});
     if (!made.ok()) {
       EXPECT_EQ(made.status().code(), StatusCode::kUnsupported) << made.status().ToString();
       EXPECT_FALSE(made.status().message().empty());
@@ -117,11 +119,26 @@ class Checker {
     const auto want = expected_.Span<float>(), got = one.Span<float>();
     for (size_t i = 0; i < want.size(); ++i) {
       EXPECT_EQ(got[i], several.Span<float>()[i]) << "differs between worker counts at " << i;
-      const double bound = ConvErrorBound(problem_, magnitudes_.Span<float>()[i]);
-      EXPECT_NEAR(want[i], got[i], bound) << i;
+      EXPECT_NEAR(want[i], got[i], Bound(variant.info.variant, i)) << i;
       if (::testing::Test::HasFailure()) break;
     }
     return true;
+  }
+
+  double Bound(std::string_view variant, size_t i) const {
+    constexpr std::string_view kWinograd = "winograd";
+    if (!variant.starts_with(kWinograd)) {
+      return ConvErrorBound(problem_, magnitudes_.Span<float>()[i]);
+    }
+    const int64_t channel = static_cast<int64_t>(i) / problem_.window.OutElements();
+    const int64_t depth = problem_.Depth();
+    double peak = 2;  // bias and residual
+    for (const float w : operands_.w.Span<float>().subspan(
+             static_cast<size_t>(channel % problem_.out_channels * depth),
+             static_cast<size_t>(depth))) {
+      peak += std::fabs(w);  // |x| <= 1
+    }
+    return WinogradErrorBound(problem_, variant[kWinograd.size()] - '0', peak);
   }
 
   ConvProblem problem_;
@@ -246,6 +263,81 @@ TEST(ConvVariantsTest, AgreeWithTheReferenceOnDepthwiseProblems) {
         if (HasFailure()) return;
       }
     }
+  }
+}
+
+// What Winograd's variants take, with blocks of several rows of tiles, ragged tiles on both axes,
+// uneven padding, and images that blocks span.
+TEST(ConvVariantsTest, WinogradAgreesWithTheReference) {
+  std::map<std::string_view, int> accepted;
+  std::mt19937 random(7);
+  for (int round = 0; round < 60 && !HasFailure(); ++round) {
+    const bool large = round % 10 == 0;
+    ConvProblem p =
+        Square(Draw(random, 1, large ? 90 : 20), Draw(random, 1, large ? 90 : 20), 8, 3, 1);
+    p.groups = Draw(random, 1, 4) == 1 ? 2 : 1;
+    p.in_channels *= p.groups;
+    p.out_channels *= p.groups;
+    p.batch = Draw(random, 0, 9) == 0 ? 0 : Draw(random, 1, 3);
+    Window& w = p.window;
+    w.in = {1, Draw(random, 1, large ? 60 : 20), Draw(random, 1, large ? 60 : 20)};
+    for (const size_t axis : {size_t{1}, size_t{2}}) {
+      w.pads_begin[axis] = Draw(random, 0, 3);
+      w.pads_end[axis] = Draw(random, 0, 3);
+      w.out[axis] = w.FittingOut(axis);
+    }
+    p.has_residual = Draw(random, 0, 1) == 0;
+    p.activation.kind = round % 3 == 0 ? Activation::kRelu : Activation::kNone;
+    SCOPED_TRACE(p.ToString());
+    Checker checker(p, random);
+    ForEachSimdTarget([&](const std::string&) {
+      for (const std::string_view variant : checker.Run()) ++accepted[variant];
+    });
+  }
+  for (const char* variant : {"winograd2", "winograd4", "winograd6"}) {
+    EXPECT_GE(accepted[variant], 60) << variant;
+  }
+}
+
+// The bound above is far from what happens: the error of random sums, for which it would pass many
+// a wrong matrix entry.
+TEST(ConvVariantsTest, WinogradErrsLittle) {
+  std::mt19937 random(8);
+  ConvProblem p = Square(64, 16, 24, 3, 1);
+  const Operands operands(p, random);
+  SerialFor serial;
+  const TestTensor expected = RunConv(*MakeReference(ConvVariants(), p), p, operands, serial);
+  p.weights = operands.w.View().data;
+  for (const auto& [variant, limit] : std::map<std::string, double>{
+           {"winograd2", 1e-6}, {"winograd4", 5e-6}, {"winograd6", 5e-5}}) {
+    SelectOptions options;
+    options.forced = "conv=" + variant;
+    auto selected = SelectKernel(ConvVariants(), p, {1, nullptr}, options);
+    ASSERT_TRUE(selected.ok()) << selected.status().ToString();
+    ASSERT_EQ(selected->info.variant, variant);
+    const TestTensor y = RunConv(*selected->kernel, p, operands, serial);
+    double error = 0, size = 0;
+    for (size_t i = 0; i < y.Span<float>().size(); ++i) {
+      const double want = expected.Span<float>()[i];
+      error += std::pow(y.Span<float>()[i] - want, 2);
+      size += want * want;
+    }
+    EXPECT_LT(std::sqrt(error / size), limit) << variant;
+    EXPECT_GT(error, 0) << variant;
+  }
+}
+
+TEST(ConvVariantsTest, WinogradDeclinesWhatIsMoreWorkThatWay) {
+  std::mt19937 random(9);
+  const std::vector<float> weights(512 * 512 * 9);
+  for (const auto& [problem, pays] :
+       {std::pair(Square(64, 64, 56, 3, 1), true), std::pair(Square(3, 64, 224, 3, 1), false),
+        std::pair(Square(512, 512, 2, 3, 1), false)}) {
+    ConvProblem p = problem;
+    p.weights = weights.data();
+    const auto selected = SelectKernel(ConvVariants(), p, {1, nullptr}, {});
+    ASSERT_TRUE(selected.ok());
+    EXPECT_EQ(selected->info.variant.starts_with("winograd"), pays) << p.ToString();
   }
 }
 
