@@ -197,8 +197,11 @@ TEST(ConvVariantsTest, AgreeWithTheReferenceOnRandomProblems) {
       for (const std::string_view variant : checker.Run()) ++accepted[variant];
     });
   }
-  // A variant that declines everything would pass unseen.
-  for (const auto& variant : ConvVariants()) EXPECT_GT(accepted[variant.info.variant], 20);
+  // A variant that declines everything would pass unseen. Winograd's have a test of their own.
+  for (const auto& variant : ConvVariants()) {
+    if (variant.info.variant.starts_with("winograd")) continue;
+    EXPECT_GT(accepted[variant.info.variant], 20) << variant.info.variant;
+  }
 }
 
 ConvProblem Square(int64_t channels, int64_t out_channels, int64_t size, int64_t kernel,
@@ -271,7 +274,7 @@ TEST(ConvVariantsTest, AgreeWithTheReferenceOnDepthwiseProblems) {
 TEST(ConvVariantsTest, WinogradAgreesWithTheReference) {
   std::map<std::string_view, int> accepted;
   std::mt19937 random(7);
-  for (int round = 0; round < 60 && !HasFailure(); ++round) {
+  for (int round = 0; round < 40 && !HasFailure(); ++round) {
     const bool large = round % 10 == 0;
     ConvProblem p =
         Square(Draw(random, 1, large ? 90 : 20), Draw(random, 1, large ? 90 : 20), 8, 3, 1);
@@ -295,7 +298,7 @@ TEST(ConvVariantsTest, WinogradAgreesWithTheReference) {
     });
   }
   for (const char* variant : {"winograd2", "winograd4", "winograd6"}) {
-    EXPECT_GE(accepted[variant], 60) << variant;
+    EXPECT_GE(accepted[variant], 40) << variant;
   }
 }
 
