@@ -10,6 +10,7 @@
 #include "engine/plan/copy_kernel.h"
 #include "engine/plan/data_dependent.h"
 #include "engine/plan/fold.h"
+#include "engine/plan/fuse_expand_depthwise.h"
 #include "engine/plan/limits.h"
 #include "engine/plan/lowering.h"
 #include "engine/plan/node_lowering.h"
@@ -33,6 +34,10 @@ class Planner {
     ERGO_ASSIGN_OR_RETURN(plan_->folded_nodes,
                           FoldConstants(graph_, NarrowConstants::kWiden, budget_));
     plan_->options = options_;
+    // Who names variants of conv, or wants the reference, means each convolution.
+    if (!options_.kernels.reference && options_.kernels.ForcedVariant("conv").empty()) {
+      FuseExpandDepthwise(graph_);
+    }
     const auto values = static_cast<size_t>(graph_.ValueCount());
     tensor_of_value_.assign(values, -1);
     late_.assign(values, false);

@@ -19,14 +19,6 @@
 #define ERGO_KERNELS_CONV_PATCH_ENGINE_SHARED_
 namespace ergo {
 
-struct PatchOperands {
-  const float* x;
-  const float* weights;   // packed
-  const float* bias;      // or null
-  const float* residual;  // or null
-  float* y;
-};
-
 // One call of the micro-kernel: rows of output channels by vectors of positions.
 struct TileCall {
   const float* weights;  // [depth][rows]
@@ -49,8 +41,6 @@ struct TileCall {
 };
 
 using TileFn = void (*)(const TileCall& call);
-using RunTasksFn = void (*)(const PatchPlan& plan, const PatchOperands& operands, int64_t begin,
-                            int64_t end, float* scratch);
 
 }  // namespace ergo
 #endif
@@ -492,7 +482,7 @@ class PatchKernel final : public Kernel {
 
   PatchPlan plan_;
   int max_workers_;
-  RunTasksFn run_;
+  RunPatchTasksFn run_;
   PackedWeights packed_;
 };
 
@@ -500,6 +490,10 @@ class PatchKernel final : public Kernel {
 
 PatchTiles ActivePatchTiles() {
   return HWY_DYNAMIC_DISPATCH(Tiles)();
+}
+
+RunPatchTasksFn ActiveRunPatchTasks() {
+  return HWY_DYNAMIC_DISPATCH(RunTasks);
 }
 
 MadeKernel MakePatchKernel(Result<PatchPlan> plan, const MakeContext& context) {

@@ -13,6 +13,20 @@ struct PatchTiles {
 };
 PatchTiles ActivePatchTiles();
 
+struct PatchOperands {
+  const float* x;
+  const float* weights;   // packed
+  const float* bias;      // or null
+  const float* residual;  // or null
+  float* y;
+};
+
+// Runs tasks [begin, end) of a plan, with ScratchElements() floats of scratch.
+using RunPatchTasksFn = void (*)(const PatchPlan& plan, const PatchOperands& operands,
+                                 int64_t begin, int64_t end, float* scratch);
+// The active target's, for kernels that run plans of their own.
+RunPatchTasksFn ActiveRunPatchTasks();
+
 // The kernel that runs the plan, packing constant weights now and others in each run. The plan's
 // problem may be another form of the caller's as long as the operands' bytes are the same.
 // Unsupported for what the engine does not take: dtypes other than f32, no input channels.
