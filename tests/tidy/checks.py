@@ -190,6 +190,18 @@ def check_headers(tree):
             yield Finding(path, "banned", 1, "using namespace in a header")
 
 
+def check_registry(tree):
+    """A family that kernels/registry.cc does not list cannot be named on a command line."""
+    registry = tree.get("kernels/registry.cc", "")
+    for path, text in tree.items():
+        if not (path.startswith("kernels/") and path.endswith(".h")):
+            continue
+        for found in re.finditer(r"std::span<const KernelVariant<\w+>> (\w+Variants)\(\);", text):
+            if not re.search(rf"\b{found[1]}\(\)", registry):
+                line = text.count("\n", 0, found.start()) + 1
+                yield Finding(path, "registry", line, f"{found[1]} is not in kernels/registry.cc")
+
+
 def check_banned(tree):
     for path, text in tree.items():
         if path.endswith(rules.TEXT):
@@ -280,6 +292,7 @@ def all_findings(tree):
         *check_lengths(tree),
         *check_names(tree),
         *check_headers(tree),
+        *check_registry(tree),
         *check_banned(tree),
         *check_whitespace(tree),
         *check_documented_folders(tree),

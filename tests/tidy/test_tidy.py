@@ -18,6 +18,19 @@ def header(path, body=""):
     return f"// What it is.\n#ifndef {guard}\n#define {guard}\n{body}\n#endif  // {guard}\n"
 
 
+class Registry(unittest.TestCase):
+    def test_every_family_is_listed(self):
+        declares = "std::span<const KernelVariant<PadProblem>> PadVariants();"
+        tree = {
+            "kernels/move/pad.h": f"// A pad.\n{declares}\n",
+            "kernels/registry.cc": "Add(all, move::PadVariants());",
+        }
+        self.assertEqual(list(checks.check_registry(tree)), [])
+        tree["kernels/registry.cc"] = "Add(all, move::NoPadVariants());"
+        (finding,) = checks.check_registry(tree)
+        self.assertEqual((finding.rule, finding.line), ("registry", 2))
+
+
 class Arrows(unittest.TestCase):
     def findings(self, path, include):
         tree = {path: f'#include "{include}"\n', include: ""}
