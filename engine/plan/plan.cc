@@ -195,9 +195,20 @@ class Planner {
   Status AddNode(const Node& node, std::vector<size_t>& missing) {
     if (IsExpandable(node.domain, node.op)) return WhyNotExpanded(node, missing);
     const MakeContext make{options_.max_workers, options_.packs};
-    NodeLowering lowering(graph_, node, make, options_.kernels);
-    if (options_.explain) lowering.Explain();
-    const Status lowered = lowering.Run();
+    SelectOptions chosen = options_.kernels;
+    if (options_.choices != nullptr && chosen.forced.empty() && !chosen.reference) {
+      chosen.forced = options_.choices->For(node.Label());
+    }
+    std::optional<NodeLowering> attempt;
+    const auto lower = [&](const SelectOptions& kernels) {
+      attempt.emplace(graph_, node, make, kernels);
+      if (options_.explain) attempt->Explain();
+      return attempt->Run();
+    };
+    Status lowered = lower(chosen);
+    if (!lowered.ok() && chosen.forced != options_.kernels.forced)
+      lowered = lower(options_.kernels);
+    NodeLowering& lowering = *attempt;
     if (!lowered.ok()) {
       missing = lowering.MissingConstants();
       Node copy = node;

@@ -16,6 +16,7 @@
 
 #include "engine/graph/budget.h"
 #include "engine/graph/graph.h"
+#include "engine/plan/kernel_choices.h"
 #include "kernels/base/kernel.h"
 
 namespace ergo {
@@ -24,6 +25,9 @@ struct PlanOptions {
   int max_workers = 1;         // ParallelFor::Workers() of the sessions that will run the plan
   SelectOptions kernels;       // device, forced variants
   PackCache* packs = nullptr;  // shared by the plans of one model; outlives the plan
+  // Variants of single nodes, where `kernels` names none; what cannot take its own takes the usual
+  // one. May be null; outlives the plan.
+  const KernelChoices* choices = nullptr;
   ResourceLimits limits;       // of the plan, and of each of its runs
   bool explain = false;        // fill Step::candidates: every kernel is made, chosen or not
 };

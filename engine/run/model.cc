@@ -30,7 +30,10 @@ Model::Model(Graph graph, std::vector<DimRange> ranges, const ModelOptions& opti
       options_(options),
       inputs_(Ports(graph_, graph_.inputs)),
       outputs_(Ports(graph_, graph_.outputs)),
-      dim_ranges_(std::move(ranges)) {}
+      dim_ranges_(std::move(ranges)) {
+  const auto tuned = graph_.metadata.find(ChoicesKey(options.threads));
+  if (tuned != graph_.metadata.end()) choices_ = KernelChoices::FromText(tuned->second);
+}
 
 Result<std::unique_ptr<Model>> Model::Create(Graph graph, const ModelOptions& options) {
   const std::vector<UnsupportedNode> unsupported = FindUnsupported(graph);
@@ -99,9 +102,13 @@ Result<std::shared_ptr<const Plan>> Model::PlanFor(std::span<const Shape> input_
   // Built outside the lock: other shapes go on meanwhile. Two threads may build the same plan; the
   // second finds the first one's below, and packed weights are shared in any case.
   ERGO_RETURN_IF_ERROR(CheckShapes(input_shapes));
-  ERGO_ASSIGN_OR_RETURN(std::unique_ptr<Plan> built,
-                        BuildPlan(graph_, input_shapes,
-                                  {options_.threads, options_.kernels, &packs_, options_.limits}));
+  PlanOptions plan_options;
+  plan_options.max_workers = options_.threads;
+  plan_options.kernels = options_.kernels;
+  plan_options.packs = &packs_;
+  plan_options.choices = &choices_;
+  plan_options.limits = options_.limits;
+  ERGO_ASSIGN_OR_RETURN(std::unique_ptr<Plan> built, BuildPlan(graph_, input_shapes, plan_options));
   std::lock_guard lock(mutex_);
   if (std::shared_ptr<const Plan> plan = find()) return plan;
   plans_.push_front({{input_shapes.begin(), input_shapes.end()}, std::move(built)});

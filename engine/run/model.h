@@ -76,6 +76,7 @@ class Model {
   std::vector<Port> inputs_, outputs_;
   std::vector<DimRange> dim_ranges_;
   PackCache packs_;
+  KernelChoices choices_;
   struct CachedPlan {
     std::vector<Shape> shapes;
     std::shared_ptr<const Plan> plan;

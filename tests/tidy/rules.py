@@ -23,6 +23,7 @@ INNER_ARROWS = {
         "passes": {"graph", "plan"},
         "run": {"graph", "plan"},
         "quantize": {"graph", "plan", "passes", "run"},
+        "tune": {"graph", "plan", "run"},
         "energy": set(),
     },
 }

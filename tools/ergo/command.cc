@@ -12,6 +12,10 @@ constexpr CommandInfo kCommands[] = {
      "  ergo convert resnet.onnx -o resnet.ergo --verify random --bisect --report resnet.html\n"
      "  ergo convert huge.onnx -o huge.ergo --max-memory 4GiB --max-seconds 60",
      MakeConvert},
+    {"tune", "Measure the kernels that each node can take and keep the fastest",
+     "  ergo tune resnet.onnx -o resnet.ergo --threads 2\n"
+     "  ergo tune bert.ergo -o bert.ergo --dim sequence=128",
+     MakeTune},
     {"inspect", "Show a model's inputs, outputs, nodes, kernels and memory plan",
      "  ergo inspect resnet.onnx --dim batch=4\n"
      "  ergo inspect resnet.ergo --shape input=1,3,224,224 --json\n"

@@ -57,6 +57,7 @@ struct CommandInfo {
 std::span<const CommandInfo> AllCommands();
 
 std::unique_ptr<Command> MakeConvert();
+std::unique_ptr<Command> MakeTune();
 std::unique_ptr<Command> MakeInspect();
 std::unique_ptr<Command> MakeVerify();
 std::unique_ptr<Command> MakeConformance();
