@@ -11,7 +11,7 @@ namespace ergo::tool {
 namespace {
 
 // About what the page's fonts need; the page shortens what is longer.
-constexpr double kCharacterWidth = 7.8, kBoxPadding = 20, kMinBoxWidth = 64, kMaxBoxWidth = 200;
+constexpr double kCharacterWidth = 7.8, kBoxPadding = 20, kMinBoxWidth = 92, kMaxBoxWidth = 200;
 constexpr size_t kMaxSamples = 40;
 
 std::string OpName(const Node& node) {
@@ -117,6 +117,14 @@ Json ErrorJson(const std::optional<Comparison>& error) {
   return {{"max_abs", error->max_abs}, {"max_rel", error->max_rel}, {"cosine", error->cosine}};
 }
 
+int CountNodes(const Graph& graph) {
+  int count = graph.NodeCount();
+  for (const Node& node : graph.Nodes()) {
+    for (const Subgraph& subgraph : node.subgraphs) count += CountNodes(*subgraph.graph);
+  }
+  return count;
+}
+
 Json NodesJson(const HtmlReport& report) {
   Json nodes = Json::array();
   for (size_t i = 0; i < report.profile->nodes.size(); ++i) {
@@ -161,6 +169,7 @@ std::string RenderHtmlReport(const HtmlReport& report) {
                          {"output", report.output},
                          {"precision", report.precision},
                          {"nodes_before", report.nodes_before},
+                         {"nodes_after", CountNodes(*report.graph)},
                          {"bytes_before", report.bytes_before},
                          {"bytes_after", report.bytes_after},
                          {"measured_on", report.inputs},

@@ -84,19 +84,28 @@ class Profiler {
     }
   }
 
+  // Constants of the node and of its subgraphs, each counted where it is read first.
+  void AddWeightsOf(const Graph& graph, const Node& node, NodeProfile& profile) {
+    for (const ValueId id : node.inputs) {
+      const Tensor* constant = graph.Constant(id);
+      if (constant == nullptr || !counted_.insert(constant->Data()).second) continue;
+      profile.weight_bytes += constant->Bytes();
+      if (constant->Bytes() <= largest_) continue;
+      largest_ = constant->Bytes();
+      profile.weight_dtype = DTypeName(constant->Type());
+    }
+    for (const Subgraph& subgraph : node.subgraphs) {
+      for (const Node& inner : subgraph.graph->Nodes()) {
+        AddWeightsOf(*subgraph.graph, inner, profile);
+      }
+    }
+  }
+
   void AddWeights() {
     const Graph& graph = model_.GetGraph();
-    std::set<const void*> counted;
     for (size_t i = 0; i < profile_.nodes.size(); ++i) {
-      int64_t largest = 0;
-      for (const ValueId id : graph.Nodes()[i].inputs) {
-        const Tensor* constant = graph.Constant(id);
-        if (constant == nullptr || !counted.insert(constant->Data()).second) continue;
-        profile_.nodes[i].weight_bytes += constant->Bytes();
-        if (constant->Bytes() <= largest) continue;
-        largest = constant->Bytes();
-        profile_.nodes[i].weight_dtype = DTypeName(constant->Type());
-      }
+      largest_ = 0;
+      AddWeightsOf(graph, graph.Nodes()[i], profile_.nodes[i]);
     }
   }
 
@@ -150,6 +159,8 @@ class Profiler {
   Session* session_ = nullptr;
   ModelProfile profile_;
   std::unordered_map<std::string, size_t> by_label_;
+  std::set<const void*> counted_;
+  int64_t largest_ = 0;  // constant of the node that is looked at
 };
 
 }  // namespace

@@ -12,26 +12,34 @@
 namespace ergo::tool {
 namespace {
 
-// Free dimensions of random inputs: 2 tells a batch from what is broadcast; a model that does not
-// take it (as one whose dimensions depend on each other) may take 1.
-constexpr int64_t kFreeDims[] = {2, 1};
+// Free dimensions of random inputs, tried in turn: 2 tells a batch from what is broadcast;
+// dimensions that depend on each other may take 1; images and signals need more, and then not many
+// of them.
+struct FreeDims {
+  int64_t leading, others;
+};
+constexpr FreeDims kFreeDims[] = {{2, 2}, {1, 1}, {2, 32}, {1, 256}};
 
-// A range of this one number for each symbol that has none.
-std::vector<DimRange> WithFreeDims(const Model& model, int64_t free) {
+// A range of one number for each symbol that has none.
+std::vector<DimRange> WithFreeDims(const Model& model, const FreeDims& free) {
   std::vector<DimRange> ranges = model.DimRanges();
+  const auto add = [&](const Dim& dim, int64_t number) {
+    if (dim.Known() || dim.symbol.empty()) return;
+    if (std::ranges::find(ranges, dim.symbol, &DimRange::symbol) != ranges.end()) return;
+    ranges.push_back({dim.symbol, {number}});
+  };
+  for (const Model::Port& port : model.Inputs()) {
+    if (port.shape.RankKnown() && port.shape.Rank() > 0) add(port.shape[0], free.leading);
+  }
   for (const Model::Port& port : model.Inputs()) {
     if (!port.shape.RankKnown()) continue;
-    for (const Dim& dim : port.shape.Dims()) {
-      if (dim.Known() || dim.symbol.empty()) continue;
-      if (std::ranges::find(ranges, dim.symbol, &DimRange::symbol) != ranges.end()) continue;
-      ranges.push_back({dim.symbol, {free}});
-    }
+    for (const Dim& dim : port.shape.Dims()) add(dim, free.others);
   }
   return ranges;
 }
 
 Result<ExpectedRun> TryRandomRun(Model& reference, const ShapeFlags& shapes, uint64_t seed,
-                                 int64_t free) {
+                                 const FreeDims& free) {
   InputFlags flags;
   flags.random = seed;
   flags.shapes = shapes;
@@ -94,7 +102,7 @@ Result<std::vector<ExpectedRun>> RecordedRuns(const std::string& folder, const M
 
 Result<ExpectedRun> RandomRun(Model& reference, const ShapeFlags& shapes, uint64_t seed) {
   Status first;
-  for (const int64_t free : kFreeDims) {
+  for (const FreeDims& free : kFreeDims) {
     Result<ExpectedRun> run = TryRandomRun(reference, shapes, seed, free);
     if (run.ok()) return run;
     if (first.ok()) first = run.status();
