@@ -28,8 +28,8 @@ struct PlanOptions {
   // Variants of single nodes, where `kernels` names none; what cannot take its own takes the usual
   // one. May be null; outlives the plan.
   const KernelChoices* choices = nullptr;
-  ResourceLimits limits;       // of the plan, and of each of its runs
-  bool explain = false;        // fill Step::candidates: every kernel is made, chosen or not
+  ResourceLimits limits;  // of the plan, and of each of its runs
+  bool explain = false;   // fill Step::candidates: every kernel is made, chosen or not
 };
 
 // Where a tensor's bytes are during a run.
