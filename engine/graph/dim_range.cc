@@ -67,8 +67,7 @@ Result<std::vector<int64_t>> ParseDimValues(std::string_view text) {
     text.remove_prefix(comma + 1);
   }
   std::ranges::sort(values);
-  const auto repeated = std::ranges::unique(values);
-  values.erase(repeated.begin(), repeated.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
   return values;
 }
 

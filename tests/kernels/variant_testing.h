@@ -119,13 +119,15 @@ inline void RunKernel(const Kernel& kernel, std::vector<TensorView> inputs,
   kernel.Run({inputs, outputs, workspace.Bytes(), parallel});
 }
 
-// The reference variant of a family's table for a problem.
+inline constexpr int kMostWorkers = 8;
+
+// The reference variant of a family's table for a problem, for as many workers as any test has.
 template <typename Problem>
 std::unique_ptr<Kernel> MakeReference(std::span<const KernelVariant<Problem>> variants,
                                       const Problem& problem) {
   SelectOptions options;
   options.reference = true;
-  Result<Selected> selected = SelectKernel(variants, problem, MakeContext{}, options);
+  Result<Selected> selected = SelectKernel(variants, problem, MakeContext{kMostWorkers}, options);
   EXPECT_TRUE(selected.ok()) << selected.status().ToString();
   return selected.ok() ? std::move(selected->kernel) : nullptr;
 }
