@@ -83,7 +83,7 @@ class RowEpilogue {
   static HWY_INLINE hn::Vec<D> Load(D d, const T* from, size_t count) {
     if (count == hn::Lanes(d)) return hn::LoadU(d, from);
     HWY_ALIGN T lanes[hn::MaxLanes(D())] = {};
-    std::memcpy(lanes, from, count * sizeof(T));
+    std::memcpy(lanes, from, std::min(count, hn::MaxLanes(d)) * sizeof(T));
     return hn::Load(d, lanes);
   }
   template <class D, typename T = hn::TFromD<D>>
@@ -91,7 +91,7 @@ class RowEpilogue {
     if (count == hn::Lanes(d)) return hn::StoreU(v, d, to);
     HWY_ALIGN T lanes[hn::MaxLanes(D())];
     hn::Store(v, d, lanes);
-    std::memcpy(to, lanes, count * sizeof(T));
+    std::memcpy(to, lanes, std::min(count, hn::MaxLanes(d)) * sizeof(T));
   }
 
   HWY_INLINE hn::Vec<F> AddResidual(hn::Vec<F> v, const void* residual, size_t i,
