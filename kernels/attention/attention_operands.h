@@ -56,7 +56,10 @@ class AttentionOperands {
     KeyRange range{0, std::clamp<int64_t>(valid, 0, Total())};
     if (p_.causal) range.end = std::min(range.end, position + 1);
     if (p_.right_window >= 0) range.end = std::min(range.end, position + p_.right_window + 1);
-    if (p_.left_window >= 0) range.begin = std::max<int64_t>(0, position - p_.left_window);
+    // A window may lie behind the last key: it is empty then.
+    if (p_.left_window >= 0) {
+      range.begin = std::clamp<int64_t>(position - p_.left_window, 0, Total());
+    }
     range.end = std::max(range.end, range.begin);
     return range;
   }
