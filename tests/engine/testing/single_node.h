@@ -83,7 +83,7 @@ inline Result<std::vector<Tensor>> RunNode(const NodeSpec& spec, const std::vect
     const std::string name = "in" + std::to_string(i);
     if (inputs[i].Type() == DType::kUndefined) {
       node.inputs.push_back(kNoValue);
-    } else if ((constants >> i & 1) != 0) {
+    } else if (i < 32 && (constants >> i & 1) != 0) {
       node.inputs.push_back(graph.AddConstant(name, inputs[i]));
     } else {
       node.inputs.push_back(graph.AddValue(name, inputs[i].Type(), inputs[i].GetShape()));
