@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "kernels/base/checked_math.h"
+#include "kernels/base/function_kernel.h"
 #include "kernels/base/simd_targets.h"
 #include "kernels/gemm/gemm_tasks.h"
 #include "kernels/qgemm/qgemm.h"
@@ -299,22 +300,6 @@ namespace {
 HWY_EXPORT(RunQGemm);
 HWY_EXPORT(PrepareQGemm);
 
-class QGemmSimd final : public Kernel {
- public:
-  QGemmSimd(SimdQGemm gemm, size_t workspace_bytes)
-      : gemm_(std::move(gemm)),
-        workspace_bytes_(workspace_bytes),
-        run_(&HWY_DYNAMIC_DISPATCH(RunQGemm)) {}
-
-  size_t WorkspaceBytes() const override { return workspace_bytes_; }
-  void Run(const KernelArgs& args) const override { run_(gemm_, args); }
-
- private:
-  const SimdQGemm gemm_;
-  const size_t workspace_bytes_;
-  void (*const run_)(const SimdQGemm& gemm, const KernelArgs& args);
-};
-
 }  // namespace
 
 MadeKernel MakeQGemmSimd(const QGemmProblem& problem, const MakeContext& context) {
@@ -322,7 +307,9 @@ MadeKernel MakeQGemmSimd(const QGemmProblem& problem, const MakeContext& context
   ChooseSimdTarget();
   SimdQGemm gemm{problem, geometry, nullptr, 0};
   const size_t workspace_bytes = HWY_DYNAMIC_DISPATCH(PrepareQGemm)(gemm, context);
-  return std::unique_ptr<Kernel>(std::make_unique<QGemmSimd>(std::move(gemm), workspace_bytes));
+  return MakeFunctionKernel([gemm = std::move(gemm), run = &HWY_DYNAMIC_DISPATCH(RunQGemm)](
+                                const KernelArgs& args) { run(gemm, args); },
+                            workspace_bytes);
 }
 
 }  // namespace ergo

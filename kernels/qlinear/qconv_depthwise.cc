@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "kernels/base/checked_math.h"
+#include "kernels/base/function_kernel.h"
 #include "kernels/base/phase_layout.h"
 #include "kernels/base/real_access.h"
 #include "kernels/base/simd_targets.h"
@@ -235,22 +236,6 @@ namespace {
 HWY_EXPORT(RunDepthwise);
 HWY_EXPORT(PrepareDepthwise);
 
-class QConvDepthwise final : public Kernel {
- public:
-  QConvDepthwise(DepthwiseQConv conv, size_t workspace_bytes)
-      : conv_(std::move(conv)),
-        workspace_bytes_(workspace_bytes),
-        run_(&HWY_DYNAMIC_DISPATCH(RunDepthwise)) {}
-
-  size_t WorkspaceBytes() const override { return workspace_bytes_; }
-  void Run(const KernelArgs& args) const override { run_(conv_, args); }
-
- private:
-  const DepthwiseQConv conv_;
-  const size_t workspace_bytes_;
-  void (*const run_)(const DepthwiseQConv& conv, const KernelArgs& args);
-};
-
 std::vector<float> DepthwiseWeights(const QConvProblem& problem) {
   const int64_t taps = problem.window.KernelElements();
   std::vector<float> weights;
@@ -291,8 +276,9 @@ MadeKernel MakeQConvDepthwise(const QConvProblem& problem, const MakeContext& co
   conv.scratch_bytes = static_cast<size_t>(floats) * sizeof(float);
   const size_t workspace_bytes =
       conv.channel_bytes + static_cast<size_t>(context.max_workers) * conv.scratch_bytes;
-  return std::unique_ptr<Kernel>(
-      std::make_unique<QConvDepthwise>(std::move(conv), workspace_bytes));
+  return MakeFunctionKernel([conv = std::move(conv), run = &HWY_DYNAMIC_DISPATCH(RunDepthwise)](
+                                const KernelArgs& args) { run(conv, args); },
+                            workspace_bytes);
 }
 
 }  // namespace ergo

@@ -15,6 +15,7 @@
 #include <memory>
 
 #include "kernels/base/checked_math.h"
+#include "kernels/base/function_kernel.h"
 #include "kernels/base/real_access.h"
 #include "kernels/base/simd_targets.h"
 #include "kernels/qgemm/qgemm_tile-inl.h"
@@ -365,22 +366,6 @@ namespace {
 HWY_EXPORT(RunQConv);
 HWY_EXPORT(PrepareQConv);
 
-class QConvSimd final : public Kernel {
- public:
-  QConvSimd(SimdQConv conv, size_t workspace_bytes)
-      : conv_(std::move(conv)),
-        workspace_bytes_(workspace_bytes),
-        run_(&HWY_DYNAMIC_DISPATCH(RunQConv)) {}
-
-  size_t WorkspaceBytes() const override { return workspace_bytes_; }
-  void Run(const KernelArgs& args) const override { run_(conv_, args); }
-
- private:
-  const SimdQConv conv_;
-  const size_t workspace_bytes_;
-  void (*const run_)(const SimdQConv& conv, const KernelArgs& args);
-};
-
 }  // namespace
 
 MadeKernel MakeQConvSimd(const QConvProblem& problem, const MakeContext& context) {
@@ -397,7 +382,9 @@ MadeKernel MakeQConvSimd(const QConvProblem& problem, const MakeContext& context
   SimdQConv conv;
   conv.problem = problem;
   const size_t workspace_bytes = HWY_DYNAMIC_DISPATCH(PrepareQConv)(conv, context);
-  return std::unique_ptr<Kernel>(std::make_unique<QConvSimd>(std::move(conv), workspace_bytes));
+  return MakeFunctionKernel([conv = std::move(conv), run = &HWY_DYNAMIC_DISPATCH(RunQConv)](
+                                const KernelArgs& args) { run(conv, args); },
+                            workspace_bytes);
 }
 
 }  // namespace ergo

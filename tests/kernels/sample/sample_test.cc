@@ -6,37 +6,18 @@
 
 #include <algorithm>
 
+#include "tests/kernels/random_draw.h"
 #include "tests/kernels/variant_testing.h"
 
 namespace ergo {
 namespace {
 
+using testing::At;
+using Draw = testing::RandomDraw;
 using testing::MakeReference;
 using testing::RunKernel;
 using testing::TestTensor;
 using testing::ThreadedFor;
-
-class Draw {
- public:
-  explicit Draw(uint32_t seed) : random_(seed) {}
-  int64_t Int(int64_t low, int64_t high) {
-    return std::uniform_int_distribution<int64_t>(low, high)(random_);
-  }
-  bool Coin() { return Int(0, 1) == 1; }
-  void Shuffle(std::vector<int64_t>& values) { std::ranges::shuffle(values, random_); }
-  TestTensor Floats(const Shape& shape, double low = -1, double high = 1) {
-    TestTensor tensor(DType::kF32, shape);
-    tensor.FillUniform(random_, low, high);
-    return tensor;
-  }
-
- private:
-  std::mt19937 random_;
-};
-
-double At(const TestTensor& tensor, int64_t i) {
-  return static_cast<double>(tensor.Span<float>()[static_cast<size_t>(i)]);
-}
 
 template <typename Problem>
 void ExpectOutput(std::span<const KernelVariant<Problem>> variants, const Problem& problem,
