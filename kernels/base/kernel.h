@@ -29,6 +29,11 @@
 
 namespace ergo {
 
+namespace cuda {
+class Gpu;
+class Stream;
+}  // namespace cuda
+
 // One row of a family's list.
 struct KernelInfo {
   std::string_view family;   // "gemm"
@@ -53,6 +58,9 @@ struct KernelArgs {
   std::span<const MutableTensorView> outputs;
   std::span<std::byte> workspace;  // at least WorkspaceBytes(), aligned to kTensorAlignment
   ParallelFor& parallel;
+  // Where a kernel of Device::kCuda puts its work, its operands being on that device; Run returns
+  // before the work is done. Null for kernels of the CPU.
+  cuda::Stream* stream = nullptr;
 };
 
 class Kernel {
@@ -80,6 +88,8 @@ struct MakeContext {
   // Make what can compute the problem even where another variant is expected to be faster. Choosing
   // from the list leaves it off; who names a variant, tests it or measures it sets it.
   bool even_if_slow = false;
+  // What variants of Device::kCuda are made for; null: they decline. Outlives the kernel.
+  cuda::Gpu* gpu = nullptr;
 };
 
 using MadeKernel = Result<std::unique_ptr<Kernel>>;
