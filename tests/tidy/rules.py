@@ -39,9 +39,9 @@ MAX_FILE_LINES = 600
 MAX_FUNCTION_LINES = 70
 MAX_LINE_CHARACTERS = 100
 
-CPP = (".cc", ".h", ".inc")
+CPP = (".cc", ".h", ".inc", ".cu")
 CODE = (*CPP, ".py", ".sh", ".cmake", ".fbs", ".proto", "CMakeLists.txt")
-FORMATTED = (".cc", ".h")  # by clang-format; tables in .inc keep their columns
+FORMATTED = (".cc", ".h", ".cu")  # by clang-format; tables in .inc keep their columns
 # Text, as opposed to models and corpora.
 TEXT = (*CODE, ".md", ".json", ".txt", ".toml", ".yml")
 

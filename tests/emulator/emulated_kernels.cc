@@ -1,0 +1,25 @@
+#include "tests/emulator/emulated_kernels.h"
+
+#include "kernels/elementwise/elementwise_device.h"
+
+namespace ergo::cuda::emulated {
+namespace {
+
+#define ERGO_CUDA_KERNEL(name, threads, Parameter, body)                                      \
+  {kFamily, #name, threads, sizeof(Parameter), [](const void* parameter, std::byte* shared) { \
+     body(*static_cast<const Parameter*>(parameter), shared);                                 \
+   }},
+
+constexpr EmulatedKernel kKernels[] = {
+#define kFamily "elementwise"
+#include "kernels/elementwise/elementwise_cuda_kernels.inc"
+#undef kFamily
+};
+
+}  // namespace
+
+std::span<const EmulatedKernel> EmulatedKernels() {
+  return kKernels;
+}
+
+}  // namespace ergo::cuda::emulated
