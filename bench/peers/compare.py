@@ -3,11 +3,13 @@
 Each engine runs in a process of its own, loads the model once, and takes its turn in every round:
 A B C, B C A, C A B, ... What slows the machine down for a while slows all of them down. Before
 anything is timed, every engine's outputs are compared with ONNX Runtime's, all optimizations off.
-Models for --folder, and their modules for PyTorch, come from tests/exports/export_models.py.
+Models for --folder, and their modules for PyTorch, come from tests/exports/export_models.py;
+those of --transformers are made here, with the inputs that they are given.
 
 examples:
   bench/peers/compare --onnx model.onnx                 one model, 1 thread
   bench/peers/compare --folder exports --threads 1 2    every FOLDER/NAME/model.onnx
+  bench/peers/compare --transformers --threads 1 2      BERT, MiniLM and perceptrons
   bench/peers/compare --onnx m.onnx --dim batch=8 --engines ergo onnxruntime --rounds 31
   bench/peers/compare --folder exports --json results.json --plot results.svg
 """
@@ -39,6 +41,8 @@ def parse_arguments():
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--onnx", nargs="+", type=pathlib.Path, metavar="FILE", help="these models")
     what.add_argument("--folder", type=pathlib.Path, help="every NAME/model.onnx of a folder")
+    what.add_argument("--transformers", action="store_true",
+                      help="every model of make_models.py")  # fmt: skip
     parser.add_argument("--only", nargs="+", metavar="NAME", help="of the folder, only these")
     parser.add_argument("--dim", nargs="+", default=[], metavar="NAME=N",
                         help="free dimensions of the random inputs, 1 where not given")  # fmt: skip
@@ -269,6 +273,13 @@ def main():
     if arguments.build is None:
         sys.exit("call bench/peers/compare, which builds what this needs")
     import report
+
+    if arguments.transformers:
+        import make_models
+
+        arguments.folder = arguments.build / "peers-models"
+        arguments.recorded = 0
+        make_models.make_models(arguments.folder)
 
     progress = Progress()
     matches = []

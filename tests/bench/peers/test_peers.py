@@ -15,6 +15,7 @@ PEERS = pathlib.Path(os.environ["ERGO_SOURCE_DIR"]) / "bench" / "peers"
 sys.path.insert(0, str(PEERS))
 
 import figures  # noqa: E402
+import make_models  # noqa: E402
 import report  # noqa: E402
 
 
@@ -82,6 +83,33 @@ def match(model, threads, ratios, **engines):
     for engine, ratio in ratios.items():
         found[engine] = {**played, "ergo_is_faster": {"ratio": ratio, "low": ratio, "high": ratio}}
     return {"model": model, "threads": threads, "engines": {**found, **engines}}
+
+
+class MakeModelsTest(unittest.TestCase):
+    def outputs(self, model_file):
+        import inputs
+
+        arrays = inputs.recorded_arrays(model_file, 0)
+        files = [model_file.with_name(f"{i}.npy") for i in range(len(arrays))]
+        for file, array in zip(files, arrays):
+            inputs.save(file, array)
+        return inputs.reference_outputs(model_file, files)["result"]
+
+    def test_models_run_on_the_inputs_made_for_them_and_are_the_same_each_time(self):
+        for make, shape in [
+            (lambda: make_models.bert(width=8, layers=2, heads=2), (1, make_models.LENGTH, 8)),
+            (lambda: make_models.mlp(3), (3, 10)),
+        ]:
+            with tempfile.TemporaryDirectory() as scratch:
+                folders = [pathlib.Path(scratch) / name for name in ("one", "two")]
+                results = []
+                for folder in folders:
+                    make_models.write_model(folder, make())
+                    results.append(self.outputs(folder / "model.onnx"))
+            self.assertEqual(results[0].shape, shape)
+            self.assertTrue(np.isfinite(results[0]).all())
+            self.assertGreater(results[0].std(), 0.01)
+            np.testing.assert_array_equal(results[0], results[1])
 
 
 class ReportTest(unittest.TestCase):
