@@ -19,6 +19,22 @@ const float* Case::AddInput(int64_t elements, float low, float high) {
   return buffer.As<float>();
 }
 
+const void* Case::AddIntegers(DType dtype, int64_t elements, int low, int high) {
+  const auto bytes = static_cast<size_t>(DTypeBytes(dtype, elements));
+  AlignedBuffer& buffer = memory_.emplace_back(AlignedBuffer::AllocateOrDie(bytes));
+  std::uniform_int_distribution<int32_t> draw(low, high);
+  for (int64_t i = 0; i < elements; ++i) {
+    const int32_t value = draw(random_);
+    if (dtype == DType::kI32) {
+      buffer.As<int32_t>()[i] = value;
+    } else {
+      buffer.Data()[i] = static_cast<std::byte>(value);
+    }
+  }
+  inputs.push_back({buffer.Data(), dtype, Device::kCpu, Shape{elements}});
+  return buffer.Data();
+}
+
 void Case::AddOutput(DType dtype, int64_t elements) {
   const auto bytes = static_cast<size_t>(DTypeBytes(dtype, elements));
   AlignedBuffer& buffer = memory_.emplace_back(AlignedBuffer::AllocateOrDie(bytes));

@@ -30,6 +30,7 @@ class Case {
   virtual KernelCost Cost() const = 0;
 
   std::string label;
+  bool integer = false;  // products are of bytes: that is the peak to compare with
   std::vector<TensorView> inputs;
   std::vector<MutableTensorView> outputs;
   // How far element `index` of output 0 may be from the reference's `expected`; for f32 outputs.
@@ -38,10 +39,12 @@ class Case {
     return 0.0;
   };
 
-  // Adds an operand: an absent one, one with uniform random numbers in [low, high) (f32), one to be
-  // written. Returns its memory, which lives as long as the case.
+  // Adds an operand: an absent one, one with uniform random numbers in [low, high) (f32) or in
+  // [low, high] (u8, i8, i32), one to be written. Returns its memory, which lives as long as the
+  // case.
   void AddAbsentInput() { inputs.push_back({}); }
   const float* AddInput(int64_t elements, float low = -1, float high = 1);
+  const void* AddIntegers(DType dtype, int64_t elements, int low, int high);
   void AddOutput(DType dtype, int64_t elements);
 
  private:

@@ -34,12 +34,12 @@ struct Figures {
   double onednn_ratio = 0;    // oneDNN's time / time; 0 without
 };
 
-Figures FiguresOf(const KernelCost& cost, double seconds, double onednn_seconds,
-                  Roofline& roofline) {
+Figures FiguresOf(const KernelCost& cost, double seconds, double onednn_seconds, Roofline& roofline,
+                  bool integer) {
   Figures figures;
   figures.gflops = static_cast<double>(cost.flops) * 1e-9 / seconds;
   figures.gbps = static_cast<double>(cost.bytes_read + cost.bytes_written) * 1e-9 / seconds;
-  figures.roofline_share = roofline.LeastSeconds(cost) / seconds;
+  figures.roofline_share = roofline.LeastSeconds(cost, integer) / seconds;
   figures.onednn_ratio = onednn_seconds / seconds;
   return figures;
 }
@@ -62,6 +62,7 @@ nlohmann::json ContextJson(int threads, Roofline& roofline, const std::vector<Ta
       {"build_type", ERGO_BUILD_TYPE},
       {"compiler", ERGO_BUILD_COMPILER},
       {"fma_peak_gflops", roofline.PeakGflops()},
+      {"byte_peak_gops", roofline.PeakByteGops()},
       {"memory_read_gbps", roofline.MemoryGbps()},
   };
   for (const TargetPeak& peak : peaks) {
@@ -80,8 +81,10 @@ std::string ContextText(const nlohmann::json& context) {
   for (const auto& [target, gflops] : context["fma_peak_gflops_1_thread"].items()) {
     text += fmt::format(" {} {:.1f}", target, gflops.get<double>());
   }
-  text += fmt::format(" GFLOP/s; reads from memory: {:.1f} GB/s\n",
-                      context["memory_read_gbps"].get<double>());
+  text += fmt::format(" GFLOP/s; products of bytes, all threads: {:.1f} GOP/s",
+                      context["byte_peak_gops"].get<double>());
+  text +=
+      fmt::format("; reads from memory: {:.1f} GB/s\n", context["memory_read_gbps"].get<double>());
   return text;
 }
 
@@ -96,7 +99,7 @@ nlohmann::json CaseJson(const Family& family, const Case& problem,
         {"variant", result.info.variant}, {"checked", result.checked}, {"note", Note(result)}};
     if (!result.seconds.empty()) {
       const double median = result.MedianSeconds();
-      const Figures figures = FiguresOf(cost, median, onednn, roofline);
+      const Figures figures = FiguresOf(cost, median, onednn, roofline, problem.integer);
       std::vector<double> samples_us;
       for (const double value : result.seconds) samples_us.push_back(value * 1e6);
       variant["samples_us"] = samples_us;
@@ -116,7 +119,7 @@ nlohmann::json CaseJson(const Family& family, const Case& problem,
           {"flops", cost.flops},
           {"bytes", bytes},
           {"read_gbps_at_this_size", roofline.BandwidthGbps(bytes)},
-          {"least_us", roofline.LeastSeconds(cost) * 1e6},
+          {"least_us", roofline.LeastSeconds(cost, problem.integer) * 1e6},
           {"variants", variants}};
 }
 
@@ -129,7 +132,7 @@ std::string CaseText(const Family& family, const Case& problem,
       "\n{} {}: {:.4g} MFLOP, {:.4g} MB (read at {:.1f} GB/s when hot), at least {:.1f} us\n",
       family.name, problem.label, static_cast<double>(cost.flops) * 1e-6,
       static_cast<double>(bytes) * 1e-6, roofline.BandwidthGbps(bytes),
-      roofline.LeastSeconds(cost) * 1e6);
+      roofline.LeastSeconds(cost, problem.integer) * 1e6);
   text += fmt::format("  {:<16}{:>12}{:>11}{:>9}{:>9}{:>9}{:>10}{:>11}\n", "variant", "median us",
                       "min", "mad", "GFLOP/s", "GB/s", "roofline", "vs onednn");
   for (const VariantResult& result : results) {
@@ -138,7 +141,7 @@ std::string CaseText(const Family& family, const Case& problem,
       continue;
     }
     const double median = result.MedianSeconds();
-    const Figures figures = FiguresOf(cost, median, onednn, roofline);
+    const Figures figures = FiguresOf(cost, median, onednn, roofline, problem.integer);
     text += fmt::format("  {:<16}{:>12.2f}{:>11.2f}{:>9.2f}{:>9.1f}{:>9.1f}{:>9.0f}%{:>11}\n",
                         result.info.variant, median * 1e6, result.MinSeconds() * 1e6,
                         result.MadSeconds() * 1e6, figures.gflops, figures.gbps,

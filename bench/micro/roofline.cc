@@ -6,11 +6,14 @@
 #include <chrono>
 
 #include "kernels/base/simd_targets.h"
+#include "kernels/qgemm/vnni.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "bench/micro/roofline.cc"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
+
+#include "kernels/qgemm/dot4-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ergo::micro {
@@ -34,6 +37,48 @@ double MultiplyAdds(int64_t rounds, float* sink) {
   sink[0] = hn::GetLane(sums[0]);
   return 2.0 * static_cast<double>(rounds) * static_cast<double>(kChains * hn::Lanes(d));
 }
+
+#if HWY_TARGET == HWY_SCALAR
+double PlainDots(int64_t, int32_t*) {
+  return 1;
+}
+double VnniDots(int64_t, int32_t*) {
+  return 1;
+}
+#else
+using ergo::HWY_NAMESPACE::DotTag;
+using ergo::HWY_NAMESPACE::DotVec;
+using ergo::HWY_NAMESPACE::kDotLanes;
+using ergo::HWY_NAMESPACE::PlainDot;
+using ergo::HWY_NAMESPACE::VnniDot;
+
+// As MultiplyAdds, with products of bytes.
+template <class Dot>
+double Dots(int64_t rounds, int32_t* sink) {
+  const DotTag d;
+  typename Dot::Sums sums[kChains];
+  HWY_UNROLL(kChains)
+  for (size_t i = 0; i < kChains; ++i) sums[i] = Dot::Start(hn::Set(d, sink[0]));
+  const auto bytes = Dot::Take(hn::Set(d, sink[1]));
+  const std::byte packed[8] = {std::byte(sink[2]), std::byte(1), std::byte(2), std::byte(3)};
+  const auto weights = Dot::Broadcast(packed);
+  for (int64_t round = 0; round < rounds; ++round) {
+    HWY_UNROLL(kChains)
+    for (size_t i = 0; i < kChains; ++i) Dot::MulAdd(bytes, weights, sums[i]);
+  }
+  DotVec total = hn::Zero(d);
+  HWY_UNROLL(kChains)
+  for (size_t i = 0; i < kChains; ++i) total = hn::Add(total, Dot::Total(sums[i]));
+  sink[0] = hn::GetLane(total);
+  return 8.0 * static_cast<double>(rounds) * static_cast<double>(kChains * kDotLanes);
+}
+double PlainDots(int64_t rounds, int32_t* sink) {
+  return Dots<PlainDot>(rounds, sink);
+}
+double VnniDots(int64_t rounds, int32_t* sink) {
+  return Dots<VnniDot>(rounds, sink);
+}
+#endif
 
 float ReadSum(const float* HWY_RESTRICT from, size_t count) {
   const hn::ScalableTag<float> d;
@@ -60,6 +105,8 @@ namespace ergo::micro {
 namespace {
 
 HWY_EXPORT(MultiplyAdds);
+HWY_EXPORT(PlainDots);
+HWY_EXPORT(VnniDots);
 HWY_EXPORT(ReadSum);
 
 using Clock = std::chrono::steady_clock;
@@ -96,6 +143,21 @@ double MultiplyAddsOf(ParallelFor& parallel) {
   return total.load();
 }
 
+double DotsOf(ParallelFor& parallel) {
+  constexpr int64_t kRounds = 200'000;
+  const bool vnni = VnniInForce();
+  std::atomic<double> total{0};
+  parallel.Run(parallel.Workers(), [&](int64_t, int) {
+    volatile int32_t start[3] = {1, 0x01020304, 5};
+    int32_t sink[3] = {start[0], start[1], start[2]};
+    const double operations = vnni ? HWY_DYNAMIC_DISPATCH(VnniDots)(kRounds, sink)
+                                   : HWY_DYNAMIC_DISPATCH(PlainDots)(kRounds, sink);
+    start[0] = sink[0];
+    total.fetch_add(operations);
+  });
+  return total.load();
+}
+
 }  // namespace
 
 Roofline::Roofline(ParallelFor& parallel, double seconds) : parallel_(parallel), seconds_(seconds) {
@@ -103,6 +165,7 @@ Roofline::Roofline(ParallelFor& parallel, double seconds) : parallel_(parallel),
   // Several threads do not always find all their processors free.
   const double longer = seconds * (parallel_.Workers() > 1 ? 4 : 1);
   peak_gflops_ = BestRate(longer, [&] { return MultiplyAddsOf(parallel_); }) * 1e-9;
+  peak_byte_gops_ = BestRate(longer, [&] { return DotsOf(parallel_); }) * 1e-9;
 }
 
 double Roofline::BandwidthGbps(int64_t bytes) {
@@ -136,10 +199,11 @@ double Roofline::BandwidthGbps(int64_t bytes) {
   return bandwidths_[size] = rate * 1e-9;
 }
 
-double Roofline::LeastSeconds(const KernelCost& cost) {
+double Roofline::LeastSeconds(const KernelCost& cost, bool integer) {
   const int64_t bytes = cost.bytes_read + cost.bytes_written;
-  return std::max(static_cast<double>(cost.flops) * 1e-9 / PeakGflops(),
-                  static_cast<double>(bytes) * 1e-9 / BandwidthGbps(bytes));
+  return std::max(
+      static_cast<double>(cost.flops) * 1e-9 / (integer ? PeakByteGops() : PeakGflops()),
+      static_cast<double>(bytes) * 1e-9 / BandwidthGbps(bytes));
 }
 
 std::vector<TargetPeak> MeasurePeaks(double seconds) {

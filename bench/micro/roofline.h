@@ -26,21 +26,23 @@ class Roofline {
 
   // f32 multiply-adds (2 each) of all workers, with the SIMD target in force.
   double PeakGflops() const { return peak_gflops_; }
+  // Products of unsigned and signed bytes, added four at a time into 32 bits (2 operations each).
+  double PeakByteGops() const { return peak_byte_gops_; }
   // Reads of all workers, in GB/s, of `bytes` in all that were read just before; measured once for
   // each power of two.
   double BandwidthGbps(int64_t bytes);
   // Reads from memory: of far more than the caches hold.
   double MemoryGbps() { return BandwidthGbps(kMemoryBytes); }
 
-  // The least time in which the cost can be paid.
-  double LeastSeconds(const KernelCost& cost);
+  // The least time in which the cost can be paid, by products of bytes or of f32.
+  double LeastSeconds(const KernelCost& cost, bool integer);
 
   static constexpr int64_t kMemoryBytes = int64_t{1} << 28;
 
  private:
   ParallelFor& parallel_;
   double seconds_;
-  double peak_gflops_ = 0;
+  double peak_gflops_ = 0, peak_byte_gops_ = 0;
   std::map<int64_t, double> bandwidths_;
 };
 

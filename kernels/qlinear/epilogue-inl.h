@@ -35,6 +35,16 @@ struct EpilogueRow {
   void* y = nullptr;               // likewise
 };
 
+// to[row * width + i] = sums[row * pitch + i] for i < width. Reads and writes whole vectors: the
+// rest of each is overwritten by the next row, that of the last is one vector at most.
+inline void DropLanes(const int32_t* HWY_RESTRICT sums, size_t pitch, size_t width, size_t rows,
+                      int32_t* HWY_RESTRICT to) {
+  const hn::ScalableTag<int32_t> d;
+  for (size_t row = 0; row < rows; ++row, sums += pitch, to += width) {
+    for (size_t i = 0; i < width; i += hn::Lanes(d)) hn::StoreU(hn::LoadU(d, sums + i), d, to + i);
+  }
+}
+
 class RowEpilogue {
  public:
   using F = hn::ScalableTag<float>;

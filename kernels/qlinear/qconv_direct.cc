@@ -244,15 +244,7 @@ class DirectTask {
 
   void Finish(size_t channel, const int32_t* sums, size_t begin, size_t end) {
     if (!conv_.pointwise && conv_.pitch != conv_.width) {
-      // Whole vectors, the rest of which the next row overwrites.
-      const DotTag d;
-      for (size_t row = 0; row < end - begin; ++row) {
-        const int32_t* HWY_RESTRICT from = sums + row * conv_.pitch;
-        int32_t* HWY_RESTRICT to = row_ + row * conv_.width;
-        for (size_t i = 0; i < conv_.width; i += kDotLanes) {
-          hn::StoreU(hn::LoadU(d, from + i), d, to + i);
-        }
-      }
+      DropLanes(sums, conv_.pitch, conv_.width, end - begin, row_);
       sums = row_;
     }
     const size_t at =
@@ -517,23 +509,12 @@ Result<DirectQConv> Describe(const QConvProblem& problem, const MakeContext& con
   return conv;
 }
 
-// Whether all weights less their zero points are signed bytes.
-bool FitBytes(const QConvProblem& problem) {
-  const int64_t each = problem.weights.Elements() / problem.out_channels;
-  for (int64_t i = 0; i < problem.weights.Elements(); ++i) {
-    const double value =
-        ReadReal(problem.weights, i) - QNumber(problem.zero_w, i / std::max<int64_t>(each, 1), 0);
-    if (value < -128 || value > 127) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 MadeKernel MakeQConvVnni(const QConvProblem& problem, const MakeContext& context) {
   ERGO_ASSIGN_OR_RETURN(DirectQConv conv, Describe(problem, context));
   if (!VnniInForce()) return Unsupported("no AVX-512 VNNI");
-  if (!FitBytes(problem)) return Unsupported("weights less their zero points take 9 bits");
+  if (!WeightsFitBytes(problem)) return Unsupported("weights less their zero points take 9 bits");
   const size_t workspace_bytes = HWY_DYNAMIC_DISPATCH(PrepareVnni)(conv, context);
   return MakeFunctionKernel([conv = std::move(conv), run = &HWY_DYNAMIC_DISPATCH(RunVnni)](
                                 const KernelArgs& args) { run(conv, args); },

@@ -1,5 +1,9 @@
 #include "kernels/qlinear/qlinear.h"
 
+#include <algorithm>
+
+#include "kernels/base/real_access.h"
+
 namespace ergo {
 
 std::span<const KernelVariant<QConvProblem>> QConvVariants() {
@@ -41,6 +45,15 @@ Status CheckQAdd(const QAddProblem& problem) {
                        DTypeName(problem.epilogue.residual), DTypeName(problem.epilogue.y));
   }
   return {};
+}
+
+bool WeightsFitBytes(const QConvProblem& problem) {
+  const int64_t each = std::max<int64_t>(problem.weights.Elements() / problem.out_channels, 1);
+  for (int64_t i = 0; i < problem.weights.Elements(); ++i) {
+    const double value = ReadReal(problem.weights, i) - QNumber(problem.zero_w, i / each, 0);
+    if (value < -128 || value > 127) return false;
+  }
+  return true;
 }
 
 KernelCost CostOf(const QAddProblem& p) {

@@ -32,6 +32,8 @@ struct QConvProblem {
   TensorView weights, zero_w;
 };
 KernelCost CostOf(const QConvProblem& problem);
+// Whether all weights less their zero points, both known, are signed bytes.
+bool WeightsFitBytes(const QConvProblem& problem);
 std::span<const KernelVariant<QConvProblem>> QConvVariants();
 
 //   inputs  0 a (u8 or i8) [batches of a, m, k]   1 b [batches of b, k, n]   2 zero_a, scalar or

@@ -325,6 +325,10 @@ void CheckConv(uint32_t seed, const std::string& target) {
   operands.Add(random() % 4 == 0 ? std::nullopt : std::optional(Single(p.x_dtype, random)));
   TestTensor zero_w(p.w_dtype, random() % 2 == 0 ? Shape{} : Shape{channels});
   FillBytes(zero_w, random);
+  if (random() % 2 == 0) {  // weights that less their zero points are bytes
+    std::memset(zero_w.View().data, p.w_dtype == DType::kI8 ? 0 : 128,
+                static_cast<size_t>(zero_w.View().Bytes()));
+  }
   p.weights = w.View();
   p.zero_w = zero_w.View();
   operands.Add(std::move(zero_w));
