@@ -16,7 +16,7 @@
 // Arithmetic: the reference computes in double and rounds once. The SIMD variant computes in float,
 // within AttentionErrorBound; its results do not depend on the number of workers.
 // What a masked key or value holds does not matter, not even NaN, to the reference; to the SIMD
-// variant as long as no neighbouring query attends it either.
+// variant as long as no query within kAttentionTileRows of it attends it either.
 #ifndef ERGO_KERNELS_ATTENTION_ATTENTION_H_
 #define ERGO_KERNELS_ATTENTION_ATTENTION_H_
 

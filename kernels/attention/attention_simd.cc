@@ -19,137 +19,17 @@
 #include "kernels/attention/attention_operands.h"
 #include "kernels/attention/attention_present.h"
 #include "kernels/attention/attention_simd.h"
+#include "kernels/attention/attention_tile-inl.h"
 #include "kernels/attention/limits.h"
 #include "kernels/base/checked_math.h"
 #include "kernels/base/math-inl.h"
 #include "kernels/base/simd-inl.h"
+#include "kernels/gemm/gemm_pack-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ergo {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-constexpr float kNothing = -std::numeric_limits<float>::infinity();
-// Vectors of queries, and of value elements, that go through a micro-kernel together: with four
-// keys or queries they and their operands fit the registers.
-constexpr int kVectors = HWY_TARGET <= HWY_AVX3 ? 4 : 2;
-
-// scores[k][q] = sum over d of keys[k][d] * queries[d][q] for kKeys keys and kCount vectors of q.
-template <int kKeys, int kCount>
-HWY_INLINE void ScoreTile(const float* const* keys, int64_t head, const float* queries,
-                          float* scores) {
-  const D d;
-  const size_t lanes = hn::Lanes(d);
-  V sums[kKeys][kCount];
-  for (auto& row : sums) {
-    for (V& sum : row) sum = hn::Zero(d);
-  }
-  for (int64_t i = 0; i < head; ++i, queries += kAttentionTileRows) {
-    V q[kCount];
-    for (size_t v = 0; v < kCount; ++v) q[v] = hn::Load(d, queries + v * lanes);
-    for (size_t k = 0; k < kKeys; ++k) {
-      const V key = hn::Set(d, keys[k][i]);
-      for (size_t v = 0; v < kCount; ++v) sums[k][v] = hn::MulAdd(key, q[v], sums[k][v]);
-    }
-  }
-  for (size_t k = 0; k < kKeys; ++k) {
-    for (size_t v = 0; v < kCount; ++v) {
-      hn::Store(sums[k][v], d, scores + k * kAttentionTileRows + v * lanes);
-    }
-  }
-}
-
-template <int kCount>
-HWY_INLINE void ScoreColumns(const float* const* keys, int64_t count, int64_t head,
-                             const float* queries, float* scores) {
-  int64_t k = 0;
-  for (; k + 4 <= count; k += 4) {
-    ScoreTile<4, kCount>(keys + k, head, queries, scores + k * kAttentionTileRows);
-  }
-  for (; k < count; ++k) {
-    ScoreTile<1, kCount>(keys + k, head, queries, scores + k * kAttentionTileRows);
-  }
-}
-
-// results[q][e] += sum over k of scores[k][q] * values[k][e] for four q and kCount vectors of e.
-// Keys that none of the four attends are passed over: their values may be anything.
-template <int kCount>
-HWY_INLINE void ResultTile(const float* scores, const float* const* values, int64_t count,
-                           int64_t offset, size_t tail, float* results, int64_t stride) {
-  const D d;
-  const size_t lanes = hn::Lanes(d);
-  V sums[4][kCount];
-  for (size_t q = 0; q < 4; ++q) {
-    for (size_t v = 0; v < kCount; ++v) {
-      sums[q][v] = hn::Load(d, results + static_cast<int64_t>(q) * stride + v * lanes);
-    }
-  }
-  for (int64_t k = 0; k < count; ++k, scores += kAttentionTileRows) {
-    if (scores[0] + scores[1] + scores[2] + scores[3] == 0) continue;
-    const float* value = values[k] + offset;
-    V e[kCount];
-    for (size_t v = 0; v < kCount; ++v) {
-      const bool whole = v + 1 < kCount || tail == 0;
-      e[v] = whole ? hn::LoadU(d, value + v * lanes) : LoadTail(d, value + v * lanes, tail);
-    }
-    for (size_t q = 0; q < 4; ++q) {
-      const V weight = hn::Set(d, scores[q]);
-      for (size_t v = 0; v < kCount; ++v) sums[q][v] = hn::MulAdd(weight, e[v], sums[q][v]);
-    }
-  }
-  for (size_t q = 0; q < 4; ++q) {
-    for (size_t v = 0; v < kCount; ++v) {
-      hn::Store(sums[q][v], d, results + static_cast<int64_t>(q) * stride + v * lanes);
-    }
-  }
-}
-
-// scores[k] = scale * sum over d of query[d] * keys[k][d], for kKeys keys.
-template <int kKeys>
-HWY_INLINE void DotTile(const float* query, const float* const* keys, int64_t head, float scale,
-                        float* scores) {
-  const D d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  V sums[kKeys];
-  for (V& sum : sums) sum = hn::Zero(d);
-  int64_t i = 0;
-  for (; i + lanes <= head; i += lanes) {
-    const V q = hn::LoadU(d, query + i);
-    for (size_t k = 0; k < kKeys; ++k) sums[k] = hn::MulAdd(q, hn::LoadU(d, keys[k] + i), sums[k]);
-  }
-  if (i < head) {
-    const auto tail = static_cast<size_t>(head - i);
-    const V q = LoadTail(d, query + i, tail);
-    for (size_t k = 0; k < kKeys; ++k) {
-      sums[k] = hn::MulAdd(q, LoadTail(d, keys[k] + i, tail), sums[k]);
-    }
-  }
-  for (size_t k = 0; k < kKeys; ++k) scores[k] = scale * hn::GetLane(hn::SumOfLanes(d, sums[k]));
-}
-
-// result[e] += sum over k of weights[k] * values[k][e] for kCount vectors of e, the last of which
-// has `tail` elements, or all if that is 0.
-template <int kCount>
-HWY_INLINE void AddWeighted(const float* weights, const float* const* values, int64_t count,
-                            int64_t offset, size_t tail, float* result) {
-  const D d;
-  const size_t lanes = hn::Lanes(d);
-  V sums[kCount];
-  for (size_t v = 0; v < kCount; ++v) sums[v] = hn::Load(d, result + v * lanes);
-  for (int64_t k = 0; k < count; ++k) {
-    if (weights[k] == 0) continue;
-    const V weight = hn::Set(d, weights[k]);
-    const float* value = values[k] + offset;
-    for (size_t v = 0; v < kCount; ++v) {
-      const bool whole = v + 1 < kCount || tail == 0;
-      const V e = whole ? hn::LoadU(d, value + v * lanes) : LoadTail(d, value + v * lanes, tail);
-      sums[v] = hn::MulAdd(weight, e, sums[v]);
-    }
-  }
-  for (size_t v = 0; v < kCount; ++v) hn::Store(sums[v], d, result + v * lanes);
-}
 
 // A tile's work on its slice of the workspace.
 class AttentionTile {
@@ -162,12 +42,14 @@ class AttentionTile {
         kv_head_(kv_head),
         first_(first),
         rows_(rows),
-        padded_(RoundUp(rows, std::max<int64_t>(4, static_cast<int64_t>(hn::Lanes(D()))))),
+        padded_(
+            RoundUp(rows, std::max<int64_t>(kResultRows, static_cast<int64_t>(hn::Lanes(D()))))),
         stride_(AttentionResultStride(p_)),
         queries_(workspace),
-        scores_(queries_ + p_.head * kAttentionTileRows),
-        results_(scores_ + kAttentionBlockKeys * kAttentionTileRows),
-        maxima_(results_ + kAttentionTileRows * stride_),
+        scores_(queries_ + p_.head * kAttentionTileStride),
+        results_(scores_ + kAttentionBlockKeys * kAttentionTileStride),
+        values_(results_ + kAttentionTileRows * stride_),
+        maxima_(values_ + kAttentionBlockKeys * stride_),
         sums_(maxima_ + kAttentionTileRows) {}
 
   void Run() {
@@ -189,7 +71,7 @@ class AttentionTile {
       const int64_t count = std::min(kAttentionBlockKeys, range.end - j);
       Score(j, count);
       Mask(j, count);
-      Softmax(count);
+      Softmax(j, count);
       AddResults(j, count);
     }
   }
@@ -198,21 +80,36 @@ class AttentionTile {
   // attend.
   KeyRange LoadQueries() {
     KeyRange all{o_.Total(), 0};
-    for (int64_t r = 0; r < padded_; ++r) {
-      if (r >= rows_) {
-        for (int64_t i = 0; i < p_.head; ++i) queries_[i * kAttentionTileRows + r] = 0;
-        ranges_[r] = {};
-        continue;
-      }
-      const float* query = o_.Query(b_, kv_head_, first_ + r);
-      for (int64_t i = 0; i < p_.head; ++i) {
-        queries_[i * kAttentionTileRows + r] = query[i] * p_.scale;
-      }
+    for (int64_t r = 0; r < rows_; ++r) {
       ranges_[r] = o_.Keys(b_, first_ + r);
       all.begin = std::min(all.begin, ranges_[r].begin);
       all.end = std::max(all.end, ranges_[r].end);
     }
+    for (int64_t r = rows_; r < padded_; ++r) ranges_[r] = {};
+    // Runs of rows that lie equally far apart, which end where a head does.
+    for (int64_t r = 0; r < rows_;) {
+      const int64_t run = std::min(rows_ - r, p_.q_len - (first_ + r) % p_.q_len);
+      const float* query = o_.Query(b_, kv_head_, first_ + r);
+      const int64_t stride = run > 1 ? o_.Query(b_, kv_head_, first_ + r + 1) - query : 0;
+      TransposeScaled(query, static_cast<size_t>(stride), static_cast<size_t>(run),
+                      static_cast<size_t>(p_.head), p_.scale, queries_ + r, kAttentionTileStride);
+      r += run;
+    }
+    if (rows_ < padded_) {
+      for (int64_t i = 0; i < p_.head; ++i) {
+        std::fill(queries_ + i * kAttentionTileStride + rows_,
+                  queries_ + i * kAttentionTileStride + padded_, 0.0f);
+      }
+    }
     return all;
+  }
+
+  // Whether any of the rows may attend any of the keys, masks aside.
+  bool Attend(int64_t row, int64_t rows, int64_t first_key, int64_t count) const {
+    for (int64_t r = row; r < row + rows; ++r) {
+      if (ranges_[r].begin < first_key + count && ranges_[r].end > first_key) return true;
+    }
+    return false;
   }
 
   void Score(int64_t first_key, int64_t count) {
@@ -221,6 +118,7 @@ class AttentionTile {
     const auto lanes = static_cast<int64_t>(hn::Lanes(D()));
     int64_t column = 0;
     for (; column + kVectors * lanes <= padded_; column += kVectors * lanes) {
+      if (!Attend(column, kVectors * lanes, first_key, count)) continue;  // Mask overwrites them
       ScoreColumns<kVectors>(keys, count, p_.head, queries_ + column, scores_ + column);
     }
     for (; column < padded_; column += lanes) {
@@ -231,56 +129,90 @@ class AttentionTile {
     const V cap = hn::Set(d, p_.softcap), inverse = hn::Set(d, 1 / p_.softcap);
     for (int64_t k = 0; k < count; ++k) {
       for (int64_t r = 0; r < padded_; r += lanes) {
-        float* score = scores_ + k * kAttentionTileRows + r;
+        float* score = scores_ + k * kAttentionTileStride + r;
         hn::Store(hn::Mul(cap, Tanh(d, hn::Mul(hn::Load(d, score), inverse))), d, score);
       }
     }
   }
 
+  // Whether all rows of the tile have the same row of a mask of numbers, and may attend all keys.
+  bool SharesMask(int64_t first_key, int64_t count) const {
+    if (!p_.has_mask || p_.mask_dtype == DType::kBool) return false;
+    const MaskRow mask = o_.Mask(b_, kv_head_, first_);
+    for (int64_t r = 0; r < rows_; ++r) {
+      if (o_.Mask(b_, kv_head_, first_ + r).data != mask.data || ranges_[r].begin > first_key ||
+          ranges_[r].end < first_key + count) {
+        return false;
+      }
+    }
+    return mask.keys >= first_key + count;
+  }
+
   void Mask(int64_t first_key, int64_t count) {
+    if (SharesMask(first_key, count)) {
+      const D d;
+      const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+      const MaskRow mask = o_.Mask(b_, kv_head_, first_);
+      const auto* bias = static_cast<const float*>(mask.data) + first_key * mask.step;
+      for (int64_t k = 0; k < count; ++k) {
+        const V added = hn::Set(d, bias[k * mask.step]);
+        for (int64_t r = 0; r < padded_; r += lanes) {
+          float* score = scores_ + k * kAttentionTileStride + r;
+          hn::Store(hn::Add(hn::Load(d, score), added), d, score);
+        }
+      }
+      return;
+    }
     for (int64_t r = 0; r < padded_; ++r) {
       const int64_t begin = std::clamp<int64_t>(ranges_[r].begin - first_key, 0, count);
       const int64_t end = std::clamp<int64_t>(ranges_[r].end - first_key, begin, count);
       float* score = scores_ + r;
-      for (int64_t k = 0; k < begin; ++k) score[k * kAttentionTileRows] = kNothing;
-      for (int64_t k = end; k < count; ++k) score[k * kAttentionTileRows] = kNothing;
+      for (int64_t k = 0; k < begin; ++k) score[k * kAttentionTileStride] = kNothing;
+      for (int64_t k = end; k < count; ++k) score[k * kAttentionTileStride] = kNothing;
       if (!p_.has_mask || r >= rows_) continue;
       const MaskRow mask = o_.Mask(b_, kv_head_, first_ + r);
       const int64_t known = std::clamp<int64_t>(mask.keys - first_key, begin, end);
       if (p_.mask_dtype == DType::kBool) {
         const auto* allowed = static_cast<const uint8_t*>(mask.data) + first_key * mask.step;
         for (int64_t k = begin; k < known; ++k) {
-          if (allowed[k * mask.step] == 0) score[k * kAttentionTileRows] = kNothing;
+          if (allowed[k * mask.step] == 0) score[k * kAttentionTileStride] = kNothing;
         }
       } else {
         const auto* bias = static_cast<const float*>(mask.data) + first_key * mask.step;
         for (int64_t k = begin; k < known; ++k) {
-          score[k * kAttentionTileRows] += bias[k * mask.step];
+          score[k * kAttentionTileStride] += bias[k * mask.step];
         }
       }
-      for (int64_t k = known; k < end; ++k) score[k * kAttentionTileRows] = kNothing;
+      for (int64_t k = known; k < end; ++k) score[k * kAttentionTileStride] = kNothing;
     }
   }
 
   // Scores become weights; the results so far are scaled down to the new maximum.
-  void Softmax(int64_t count) {
+  void Softmax(int64_t first_key, int64_t count) {
     const D d;
     const auto lanes = static_cast<int64_t>(hn::Lanes(d));
     const V nothing = hn::Set(d, kNothing);
     HWY_ALIGN float factors[kAttentionTileRows];
     for (int64_t r = 0; r < padded_; r += lanes) {
+      if (!Attend(r, lanes, first_key, count)) {
+        for (int64_t k = 0; k < count; ++k) {
+          hn::Store(hn::Zero(d), d, scores_ + k * kAttentionTileStride + r);
+        }
+        hn::Store(hn::Set(d, 1.0f), d, factors + r);
+        continue;
+      }
       const V before = hn::Load(d, maxima_ + r);
       V largest = before;
       for (int64_t k = 0; k < count; ++k) {
-        largest = hn::Max(largest, hn::Load(d, scores_ + k * kAttentionTileRows + r));
+        largest = hn::Max(largest, hn::Load(d, scores_ + k * kAttentionTileStride + r));
       }
       // A row that attends nothing yet has nothing to be compared with.
       const V base = hn::IfThenElse(hn::Eq(largest, nothing), hn::Zero(d), largest);
       const V factor = Exp(d, hn::Sub(before, base));
       V sum = hn::Mul(hn::Load(d, sums_ + r), factor);
       for (int64_t k = 0; k < count; ++k) {
-        float* score = scores_ + k * kAttentionTileRows + r;
-        const V weight = Exp(d, hn::Sub(hn::Load(d, score), base));
+        float* score = scores_ + k * kAttentionTileStride + r;
+        const V weight = ExpNotPositive(hn::Sub(hn::Load(d, score), base));
         hn::Store(weight, d, score);
         sum = hn::Add(sum, weight);
       }
@@ -299,24 +231,52 @@ class AttentionTile {
   }
 
   void AddResults(int64_t first_key, int64_t count) {
-    const float* values[kAttentionBlockKeys];
-    for (int64_t k = 0; k < count; ++k) values[k] = o_.Value(b_, kv_head_, first_key + k);
+    CopyValues(first_key, count);
     const auto lanes = static_cast<int64_t>(hn::Lanes(D()));
-    for (int64_t r = 0; r < rows_; r += 4) {
-      int64_t e = 0;
-      float* result = results_ + r * stride_;
-      for (; e + kVectors * lanes <= p_.v_head; e += kVectors * lanes) {
-        ResultTile<kVectors>(scores_ + r, values, count, e, 0, result + e, stride_);
+    for (int64_t e = 0; e < p_.v_head;) {
+      const bool several = e + kResultVectors * lanes <= stride_;
+      for (int64_t r = 0; r < rows_; r += kResultRows) {
+        int64_t begin = count, end = 0;
+        for (int64_t i = r; i < std::min(r + kResultRows, rows_); ++i) {
+          begin = std::min(begin, std::max<int64_t>(ranges_[i].begin - first_key, 0));
+          end = std::max(end, std::min(ranges_[i].end - first_key, count));
+        }
+        const auto tile = several ? &ResultTile<kResultVectors> : &ResultTile<1>;
+        tile(scores_ + begin * kAttentionTileStride + r, values_ + begin * stride_ + e, end - begin,
+             stride_, results_ + r * stride_ + e);
       }
-      for (; e < p_.v_head; e += lanes) {
-        const auto tail = static_cast<size_t>(p_.v_head - e < lanes ? p_.v_head - e : 0);
-        ResultTile<1>(scores_ + r, values, count, e, tail, result + e, stride_);
+      e += several ? kResultVectors * lanes : lanes;
+    }
+  }
+
+  // The block's values side by side: where heads are packed, rows lie so that they would push each
+  // other out of the cache.
+  void CopyValues(int64_t first_key, int64_t count) {
+    for (int64_t k = 0; k < count; ++k) {
+      float* to = values_ + k * stride_;
+      // What a key holds that no row attends may be anything.
+      if (IsAttended(k)) {
+        std::copy_n(o_.Value(b_, kv_head_, first_key + k), p_.v_head, to);
+        std::fill(to + p_.v_head, to + stride_, 0.0f);
+      } else {
+        std::fill_n(to, stride_, 0.0f);
       }
     }
   }
 
-  // Keys that the scores of a few rows have room for.
-  static constexpr int64_t kRowKeys = kAttentionBlockKeys * kAttentionTileRows / kAttentionFewRows;
+  // Whether any row gives weight to a key of the block.
+  bool IsAttended(int64_t k) const {
+    if (!p_.has_mask) return true;
+    const D d;
+    V largest = hn::Zero(d);
+    for (int64_t r = 0; r < padded_; r += static_cast<int64_t>(hn::Lanes(d))) {
+      largest = hn::Or(largest, hn::Load(d, scores_ + k * kAttentionTileStride + r));
+    }
+    return !hn::AllTrue(d, hn::Eq(largest, hn::Zero(d)));
+  }
+
+  // Keys whose scores of one row are held at a time.
+  static constexpr int64_t kRowKeys = kAttentionBlockKeys * kAttentionTileRows / 8;
 
   void RunRows() {
     KeyRange all{o_.Total(), 0};
@@ -434,9 +394,10 @@ class AttentionTile {
   int64_t b_, kv_head_, first_, rows_;
   int64_t padded_;  // rows, rounded up to whole vectors
   int64_t stride_;  // of results_
-  float* queries_;  // [head][kAttentionTileRows]
-  float* scores_;   // [kAttentionBlockKeys][kAttentionTileRows]
+  float* queries_;  // [head][kAttentionTileStride]
+  float* scores_;   // [kAttentionBlockKeys][kAttentionTileStride]
   float* results_;  // [kAttentionTileRows][stride_]
+  float* values_;   // [kAttentionBlockKeys][stride_]
   float* maxima_;   // of the scores so far, a query
   float* sums_;     // of the weights so far, a query
   KeyRange ranges_[kAttentionTileRows];
@@ -488,8 +449,9 @@ class AttentionSimd final : public Kernel {
 
  private:
   int64_t TileFloats() const {
-    return kAttentionTileRows *
-           (problem_.head + kAttentionBlockKeys + AttentionResultStride(problem_) + 2);
+    const int64_t stride = AttentionResultStride(problem_);
+    return (problem_.head + kAttentionBlockKeys) * kAttentionTileStride +
+           (kAttentionTileRows + kAttentionBlockKeys) * stride + 2 * kAttentionTileRows;
   }
 
   AttentionProblem problem_;

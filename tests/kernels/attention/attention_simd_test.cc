@@ -105,13 +105,49 @@ AttentionProblem Plain(int64_t q_len, int64_t kv_len, int64_t head) {
 
 TEST(AttentionSimdTest, SizesAroundTilesAndVectors) {
   uint32_t seed = 0;
-  for (const int64_t q_len : {1, 3, 4, 17, 64, 65}) {
+  for (const int64_t q_len : {1, 3, 4, 17, 64, 65, 128, 135}) {
     for (const int64_t kv_len : {1, 5, 63, 64, 130}) {
       ExpectLikeReference(Plain(q_len, kv_len, 8 + q_len % 5), ++seed);
     }
   }
   for (const int64_t kv_len : {1023, 1024, 2100}) ExpectLikeReference(Plain(2, kv_len, 7), ++seed);
   for (const int64_t head : {1, 15, 16, 33, 64}) ExpectLikeReference(Plain(9, 20, head), ++seed);
+}
+
+// Blocks of keys that only the later rows of a tile attend, in several tiles.
+TEST(AttentionSimdTest, LongCausalRows) {
+  uint32_t seed = 0;
+  for (const int64_t past_len : {0, 70}) {
+    for (const int64_t left_window : {-1, 40}) {
+      AttentionProblem p = Plain(190, 190, 20);
+      p.causal = true;
+      p.past_len = past_len;
+      p.left_window = left_window;
+      ExpectLikeReference(p, ++seed);
+    }
+  }
+}
+
+// One row of numbers for all queries, as padding is masked, with keys of no weight at all.
+TEST(AttentionSimdTest, SharedMasks) {
+  for (const float hidden : {-3.4e38f, -std::numeric_limits<float>::infinity()}) {
+    AttentionProblem p = Plain(70, 90, 33);
+    p.has_mask = true;
+    p.mask_dtype = DType::kF32;
+    p.mask_shape = {2, 1, 1, 90};
+    std::mt19937 random(5);
+    const Operands operands = MakeOperands(p, random);
+    const auto mask = operands.tensors[3].Span<float>();
+    std::fill(mask.begin() + 60, mask.begin() + 90, hidden);
+    std::vector<TestTensor> presents;
+    const auto expected =
+        RunAttention(p, *MakeReference(AttentionVariants(), p), operands, presents, SerialFor());
+    const double bound = AttentionErrorBound(p, 33 * 0.3 + 2, 33 * 0.3, 1);
+    ForEachSimdTarget([&](const std::string&) {
+      const auto got = RunAttention(p, *MakeSimd(p), operands, presents, ThreadedFor(2));
+      for (size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], bound) << i;
+    });
+  }
 }
 
 TEST(AttentionSimdTest, NothingToDo) {
@@ -128,7 +164,7 @@ TEST(AttentionSimdTest, RandomProblems) {
     const auto any = [&](int64_t low, int64_t high) {
       return low + static_cast<int64_t>(random() % static_cast<uint32_t>(high - low + 1));
     };
-    AttentionProblem p = Plain(any(0, 1) * 4 + any(1, 15), any(1, 90), any(1, 40));
+    AttentionProblem p = Plain(any(0, 3) / 3 * 60 + any(1, 19), any(1, 90), any(1, 40));
     p.kv_heads = any(1, 3);
     p.q_heads = p.kv_heads * any(1, 4);
     p.v_head = any(1, 40);
@@ -169,8 +205,8 @@ TEST(AttentionSimdTest, RowsThatMayAttendNothingAreZero) {
   });
 }
 
-TEST(AttentionSimdTest, MaskedKeysMayHoldAnything) {
-  AttentionProblem p = Plain(1, 70, 9);
+void ExpectHiddenKeysToMatterNothing(int64_t q_len) {
+  AttentionProblem p = Plain(q_len, 70, 9);
   p.has_mask = true;
   p.mask_shape = {70};
   std::mt19937 random(1);
@@ -188,6 +224,10 @@ TEST(AttentionSimdTest, MaskedKeysMayHoldAnything) {
       EXPECT_EQ(value, value);
     }
   });
+}
+
+TEST(AttentionSimdTest, MaskedKeysMayHoldAnything) {
+  for (const int64_t q_len : {1, 6, 150}) ExpectHiddenKeysToMatterNothing(q_len);
 }
 
 TEST(AttentionSimdTest, DeclinesWhatItCannot) {
