@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/base/activation-inl.h"
 #include "kernels/qlinear/epilogue.h"
@@ -56,17 +57,46 @@ class RowEpilogue {
               const EpilogueChannels& channels)
       : epilogue_(epilogue), scalars_(scalars), channels_(channels) {}
 
+  // `sums(i, count)` are those of elements [i, i + count), at most a vector.
+  template <EpilogueForm kForm, class Sums>
+  void Run(const EpilogueRow& row, const Sums& sums) const {
+    const bool bytes = epilogue_.y == DType::kU8 || epilogue_.y == DType::kI8;
+    if (bytes && scalars_.activation.kind == Activation::kNone && !scalars_.rescales) {
+      switch (epilogue_.residual) {
+        case DType::kUndefined: return RunBytes<kForm, void>(row, sums);
+        case DType::kU8: return RunBytes<kForm, uint8_t>(row, sums);
+        case DType::kI8: return RunBytes<kForm, int8_t>(row, sums);
+        default: break;
+      }
+    }
+    RunAny<kForm>(row, sums);
+  }
   template <EpilogueForm kForm>
   void Run(const EpilogueRow& row) const {
+    Run<kForm>(row, [&row](size_t i, size_t) HWY_ATTR { return hn::LoadU(I(), row.sums + i); });
+  }
+
+  // Elements [0, count) of a row and anything behind them, whole vectors where they fit.
+  template <class D, typename T = hn::TFromD<D>>
+  static HWY_INLINE hn::Vec<D> Load(D d, const T* from, size_t count) {
+    if (count == hn::Lanes(d)) return hn::LoadU(d, from);
+    HWY_ALIGN T lanes[hn::MaxLanes(D())] = {};
+    std::memcpy(lanes, from, std::min(count, hn::MaxLanes(d)) * sizeof(T));
+    return hn::Load(d, lanes);
+  }
+
+ private:
+  template <EpilogueForm kForm, class Sums>
+  void RunAny(const EpilogueRow& row, const Sums& sums) const {
     const size_t lanes = hn::Lanes(F());
     for (size_t i = 0; i < row.count; i += lanes) {
       const size_t count = std::min(lanes, row.count - i);
-      const hn::Vec<I> sums = hn::LoadU(I(), row.sums + i);
       if (epilogue_.y == DType::kI32) {
-        Store(sums, I(), static_cast<int32_t*>(row.y) + i, count);
+        Store(sums(i, count), I(), static_cast<int32_t*>(row.y) + i, count);
         continue;
       }
-      hn::Vec<F> v = Scale<kForm>(sums, row.channel + (kForm == EpilogueForm::kPerRow ? 0 : i));
+      hn::Vec<F> v =
+          Scale<kForm>(sums(i, count), row.channel + (kForm == EpilogueForm::kPerRow ? 0 : i));
       if (epilogue_.residual != DType::kUndefined) v = AddResidual(v, row.residual, i, count);
       if (scalars_.activation.kind != Activation::kNone) v = ActivateAny(v);
       if (scalars_.rescales) v = hn::Mul(v, hn::Set(F(), scalars_.rescale));
@@ -74,7 +104,34 @@ class RowEpilogue {
     }
   }
 
- private:
+  // Bytes without an activation but the clamp: numbers are small, so that adding 1.5 * 2^23 rounds
+  // them to integers, which then are the low bits.
+  template <EpilogueForm kForm, class Residual, class Sums>
+  void RunBytes(const EpilogueRow& row, const Sums& sums) const {
+    const auto low = hn::Set(F(), scalars_.low), high = hn::Set(F(), scalars_.high);
+    const auto magic = hn::Set(F(), 12582912.0f);
+    const auto zero_y = hn::Set(I(), scalars_.zero_y - 0x4b400000);
+    const auto scale_z = hn::Set(F(), scalars_.residual_scale);
+    const auto zero_z = hn::Set(I(), scalars_.residual_zero);
+    const auto one = [&](size_t i, size_t count) HWY_ATTR {
+      hn::Vec<F> v =
+          Scale<kForm>(sums(i, count), row.channel + (kForm == EpilogueForm::kPerRow ? 0 : i));
+      if constexpr (!std::is_void_v<Residual>) {
+        const auto* from = static_cast<const Residual*>(row.residual) + i;
+        const auto z = hn::PromoteTo(I(), Load(hn::Rebind<Residual, F>(), from, count));
+        v = hn::MulAdd(hn::ConvertTo(F(), hn::Sub(z, zero_z)), scale_z, v);
+      }
+      v = hn::Add(hn::Min(hn::Max(v, low), high), magic);
+      const auto steps = hn::Add(hn::BitCast(I(), v), zero_y);
+      return hn::TruncateTo(B(), hn::BitCast(hn::RebindToUnsigned<I>(), steps));
+    };
+    auto* y = static_cast<uint8_t*>(row.y);
+    const size_t lanes = hn::Lanes(F());
+    size_t i = 0;
+    for (; i + lanes <= row.count; i += lanes) hn::StoreU(one(i, lanes), B(), y + i);
+    if (i < row.count) Store(one(i, row.count - i), B(), y + i, row.count - i);
+  }
+
   template <EpilogueForm kForm>
   HWY_INLINE hn::Vec<F> Scale(hn::Vec<I> sums, size_t channel) const {
     if constexpr (kForm == EpilogueForm::kPerRow) {
@@ -88,14 +145,6 @@ class RowEpilogue {
     }
   }
 
-  // Elements [i, i + count) of a row, whole vectors where they fit.
-  template <class D, typename T = hn::TFromD<D>>
-  static HWY_INLINE hn::Vec<D> Load(D d, const T* from, size_t count) {
-    if (count == hn::Lanes(d)) return hn::LoadU(d, from);
-    HWY_ALIGN T lanes[hn::MaxLanes(D())] = {};
-    std::memcpy(lanes, from, std::min(count, hn::MaxLanes(d)) * sizeof(T));
-    return hn::Load(d, lanes);
-  }
   template <class D, typename T = hn::TFromD<D>>
   static HWY_INLINE void Store(hn::Vec<D> v, D d, T* to, size_t count) {
     if (count == hn::Lanes(d)) return hn::StoreU(v, d, to);

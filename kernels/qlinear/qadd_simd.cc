@@ -32,20 +32,18 @@ namespace HWY_NAMESPACE {
 namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
-constexpr size_t kChunk = 512;  // elements between the two steps, in the L1 cache
-
-// to[i] = from[i] - zero.
+// The first operand less its zero point.
 template <typename T>
-void Centre(const T* HWY_RESTRICT from, size_t count, int32_t zero, int32_t* HWY_RESTRICT to) {
-  const hn::ScalableTag<int32_t> d;
-  const hn::Rebind<T, decltype(d)> bytes;
-  size_t i = 0;
-  for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d)) {
-    const auto wide = hn::PromoteTo(d, hn::LoadU(bytes, from + i));
-    hn::Store(hn::Sub(wide, hn::Set(d, zero)), d, to + i);
+struct CentredBytes {
+  const T* from;
+  int32_t zero;
+
+  HWY_INLINE hn::Vec<RowEpilogue::I> operator()(size_t i, size_t count) const {
+    const RowEpilogue::I d;
+    const auto bytes = RowEpilogue::Load(hn::Rebind<T, RowEpilogue::I>(), from + i, count);
+    return hn::Sub(hn::PromoteTo(d, bytes), hn::Set(d, zero));
   }
-  for (; i < count; ++i) to[i] = from[i] - zero;
-}
+};
 
 void RunQAdd(const QAddProblem& problem, const EpilogueScalars& scalars, const KernelArgs& args,
              int64_t begin, int64_t end) {
@@ -59,15 +57,17 @@ void RunQAdd(const QAddProblem& problem, const EpilogueScalars& scalars, const K
   auto* y = static_cast<std::byte*>(args.outputs[0].data);
   const auto b_bytes = static_cast<size_t>(DTypeBits(problem.epilogue.residual) / 8);
   const auto y_bytes = static_cast<size_t>(DTypeBits(problem.epilogue.y) / 8);
-  HWY_ALIGN int32_t sums[kChunk + hn::MaxLanes(hn::ScalableTag<int32_t>())] = {};
-  for (auto at = static_cast<size_t>(begin); at < static_cast<size_t>(end); at += kChunk) {
-    const size_t count = std::min(kChunk, static_cast<size_t>(end) - at);
-    if (problem.a_dtype == DType::kU8) {
-      Centre(static_cast<const uint8_t*>(a) + at, count, zero, sums);
-    } else {
-      Centre(static_cast<const int8_t*>(a) + at, count, zero, sums);
-    }
-    epilogue.Run<EpilogueForm::kPerRow>({sums, count, 0, b + at * b_bytes, y + at * y_bytes});
+  const auto at = static_cast<size_t>(begin);
+  EpilogueRow row;
+  row.count = static_cast<size_t>(end - begin);
+  row.residual = b + at * b_bytes;
+  row.y = y + at * y_bytes;
+  if (problem.a_dtype == DType::kU8) {
+    const CentredBytes<uint8_t> sums{static_cast<const uint8_t*>(a) + at, zero};
+    epilogue.Run<EpilogueForm::kPerRow>(row, sums);
+  } else {
+    const CentredBytes<int8_t> sums{static_cast<const int8_t*>(a) + at, zero};
+    epilogue.Run<EpilogueForm::kPerRow>(row, sums);
   }
 }
 
