@@ -17,6 +17,7 @@
 #include "kernels/gemm/gemm_tasks.h"
 #include "kernels/qgemm/qgemm.h"
 #include "kernels/qgemm/qgemm_tile-inl.h"
+#include "kernels/qgemm/zero_points.h"
 
 #ifndef ERGO_KERNELS_QGEMM_QGEMM_SIMD_CC_ONCE_
 #define ERGO_KERNELS_QGEMM_QGEMM_SIMD_CC_ONCE_
@@ -67,27 +68,6 @@ struct QScratch {
   int16_t a[kQBlockRows * kQRowStride];
   int32_t row_sums[kQBlockRows];
   int8_t panel[kQPanelBytes];
-};
-
-// Signed or unsigned bytes, zero points, one a tensor or one a row or column.
-class ZeroPoints {
- public:
-  ZeroPoints(const KernelArgs& args, size_t input, ZeroPoint kind, DType dtype)
-      : data_(kind == ZeroPoint::kNone ? nullptr
-                                       : static_cast<const uint8_t*>(args.inputs[input].data)),
-        vector_(kind == ZeroPoint::kVector),
-        sign_flip_(dtype == DType::kI8 ? kSignBit : uint8_t{0}) {}
-
-  int32_t At(size_t index) const {
-    if (data_ == nullptr) return 0;
-    const uint8_t value = data_[vector_ ? index : 0];
-    return (value ^ sign_flip_) - sign_flip_;
-  }
-
- private:
-  const uint8_t* data_;
-  bool vector_;
-  uint8_t sign_flip_;
 };
 
 // A row of A less its zero point, padded with 0 to whole pairs; returns its sum. As unsigned bytes

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels/qgemm/vnni.h"
 #include "tests/kernels/variant_testing.h"
 
 namespace ergo {
@@ -99,6 +100,10 @@ struct Case {
   TestTensor a, b, a_zero, b_zero;
 };
 
+bool MayRun(const KernelInfo& variant) {
+  return variant.requires_ != "AVX-512 VNNI" || VnniInForce();
+}
+
 void CheckAllVariants(Case& c, bool constant_b) {
   c.problem.constant_b = constant_b ? c.b.View().data : nullptr;
   for (const KernelVariant<QGemmProblem>& variant : QGemmVariants()) {
@@ -112,6 +117,7 @@ void CheckAllVariants(Case& c, bool constant_b) {
     MakeContext context;
     context.max_workers = 3;
     context.packs = &packs;
+    if (!MayRun(variant.info)) continue;
     const MadeKernel made = variant.make(p, context);
     ASSERT_TRUE(made.ok()) << made.status().ToString();
     SerialFor serial;
@@ -179,6 +185,7 @@ TEST(QGemmTest, HandWritten) {
   const auto b = TestTensor::Of<uint8_t>({3, 2}, {1, 4, 2, 5, 3, 6});
   const auto zero = TestTensor::Of<uint8_t>({1}, {12});
   for (const KernelVariant<QGemmProblem>& variant : QGemmVariants()) {
+    if (!MayRun(variant.info)) continue;
     SCOPED_TRACE(variant.info.variant);
     const MadeKernel made = variant.make(p, MakeContext{});
     ASSERT_TRUE(made.ok()) << made.status().ToString();
