@@ -47,14 +47,16 @@ function(ergo_add_cuda_modules target)
     add_custom_command(OUTPUT ${image}
       COMMAND sh ${PROJECT_SOURCE_DIR}/kernels/cuda/compile_module.sh ${image}
         ${ERGO_NVCC_PROGRAM} -fatbin -std=c++20 -O3 --expt-relaxed-constexpr
-        -I ${PROJECT_SOURCE_DIR} ${targets} -ccbin ${CMAKE_CXX_COMPILER} -MD -MF ${image}.d ${source} -o ${image}
+        -I ${PROJECT_SOURCE_DIR} ${targets} -ccbin ${CMAKE_CXX_COMPILER}
+        -MD -MF ${image}.d ${source} -o ${image}
       DEPENDS ${source} ${PROJECT_SOURCE_DIR}/kernels/cuda/compile_module.sh
       DEPFILE ${image}.d
       COMMENT "Compiling device code of ${name}"
       VERBATIM)
     list(APPEND images ${image})
     string(APPEND declarations
-      "asm(\".section .rodata\\n.balign 64\\nergo_module_${name}:\\n.incbin \\\"${image}\\\"\\n\"\n"
+      "asm(\".section .rodata\\n.balign 64\\nergo_module_${name}:\\n\"\n"
+      "    \".incbin \\\"${image}\\\"\\n\"\n"
       "    \"ergo_module_${name}_end:\\n.byte 0\\n.previous\\n\");\n"
       "extern \"C\" const std::byte ergo_module_${name}[], ergo_module_${name}_end[];\n")
     string(APPEND rows

@@ -4,6 +4,7 @@
 
 #include "kernels/base/parallel_ranges.h"
 #include "kernels/move/element.h"
+#include "kernels/move/variants_cuda.h"
 
 namespace ergo::move {
 namespace {
@@ -164,6 +165,13 @@ constexpr KernelVariant<SplitProblem> kSplitVariants[] = {
 };
 
 }  // namespace
+
+Status CheckConcat(const ConcatProblem& problem) {
+  return LayoutOf(problem).status();
+}
+Status CheckSplit(const SplitProblem& problem) {
+  return LayoutOf(problem).status();
+}
 
 std::span<const KernelVariant<ConcatProblem>> ConcatVariants() {
   return kConcatVariants;

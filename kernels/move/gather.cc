@@ -5,6 +5,7 @@
 
 #include "kernels/base/parallel_ranges.h"
 #include "kernels/move/element.h"
+#include "kernels/move/variants_cuda.h"
 
 namespace ergo::move {
 namespace {

@@ -5,6 +5,7 @@
 #include "kernels/base/checked_math.h"
 #include "kernels/move/copy_plan.h"
 #include "kernels/move/element.h"
+#include "kernels/move/variants_cuda.h"
 
 namespace ergo::move {
 namespace {

@@ -1,6 +1,10 @@
 #include "tests/emulator/emulated_kernels.h"
 
 #include "kernels/elementwise/elementwise_device.h"
+#include "kernels/move/move_device.h"
+#include "kernels/norm/norm_device.h"
+#include "kernels/pool/pool_device.h"
+#include "kernels/reduce/reduce_device.h"
 
 namespace ergo::cuda::emulated {
 namespace {
@@ -13,6 +17,18 @@ namespace {
 constexpr EmulatedKernel kKernels[] = {
 #define kFamily "elementwise"
 #include "kernels/elementwise/elementwise_cuda_kernels.inc"
+#undef kFamily
+#define kFamily "move"
+#include "kernels/move/move_cuda_kernels.inc"
+#undef kFamily
+#define kFamily "norm"
+#include "kernels/norm/norm_cuda_kernels.inc"
+#undef kFamily
+#define kFamily "pool"
+#include "kernels/pool/pool_cuda_kernels.inc"
+#undef kFamily
+#define kFamily "reduce"
+#include "kernels/reduce/reduce_cuda_kernels.inc"
 #undef kFamily
 };
 
