@@ -35,7 +35,8 @@ class Planner {
                           FoldConstants(graph_, NarrowConstants::kWiden, budget_));
     plan_->options = options_;
     // Who names variants of conv, or wants the reference, means each convolution.
-    if (!options_.kernels.reference && options_.kernels.ForcedVariant("conv").empty()) {
+    if (!options_.kernels.reference && options_.kernels.ForcedVariant("conv").empty() &&
+        options_.gpu == nullptr) {
       FuseExpandDepthwise(graph_);
     }
     const auto values = static_cast<size_t>(graph_.ValueCount());
@@ -194,9 +195,10 @@ class Planner {
 
   Status AddNode(const Node& node, std::vector<size_t>& missing) {
     if (IsExpandable(node.domain, node.op)) return WhyNotExpanded(node, missing);
-    const MakeContext make{options_.max_workers, options_.packs};
+    const MakeContext make{options_.max_workers, options_.packs, false, options_.gpu};
     SelectOptions chosen = options_.kernels;
-    if (options_.choices != nullptr && chosen.forced.empty() && !chosen.reference) {
+    if (options_.choices != nullptr && options_.gpu == nullptr && chosen.forced.empty() &&
+        !chosen.reference) {
       chosen.forced = options_.choices->For(node.Label());
     }
     std::optional<NodeLowering> attempt;
@@ -205,7 +207,11 @@ class Planner {
       if (options_.explain) attempt->Explain();
       return attempt->Run();
     };
-    Status lowered = lower(chosen);
+    SelectOptions on_device = chosen;
+    on_device.device = Device::kCuda;
+    const bool try_device = options_.gpu != nullptr && !chosen.reference;
+    Status lowered = try_device ? lower(on_device) : lower(chosen);
+    if (!lowered.ok() && try_device) lowered = lower(chosen);
     if (!lowered.ok() && chosen.forced != options_.kernels.forced)
       lowered = lower(options_.kernels);
     NodeLowering& lowering = *attempt;

@@ -30,6 +30,9 @@ struct PlanOptions {
   const KernelChoices* choices = nullptr;
   ResourceLimits limits;  // of the plan, and of each of its runs
   bool explain = false;   // fill Step::candidates: every kernel is made, chosen or not
+  // Nodes that have kernels for it run on this device, all others on the CPU. May be null; outlives
+  // the plan, whose sessions run on it.
+  cuda::Gpu* gpu = nullptr;
 };
 
 // Where a tensor's bytes are during a run.
@@ -44,6 +47,7 @@ struct PlanTensor {
   Storage storage = Storage::kAbsent;
   int index = 0;
   size_t offset = 0;
+  int buffer = 0;  // tensors of one number share their bytes
   Tensor constant;
   DType dtype = DType::kUndefined;
   Shape shape;

@@ -143,6 +143,7 @@ void TensorLayout::PlaceBuffers() {
     PlanTensor& tensor = plan_.tensors[i];
     tensor.storage = buffer.storage;
     tensor.index = buffer.index;
+    tensor.buffer = buffer_of_tensor_[i];
     if (buffer.storage == Storage::kArena && buffer.first_step >= 0) {
       tensor.offset = memory.offsets[lifetime_of[buffer_index]];
     }

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "engine/device/device_program.h"
 #include "engine/graph/op_schema.h"
 #include "engine/plan/widen.h"
 
@@ -108,7 +109,12 @@ Result<std::shared_ptr<const Plan>> Model::PlanFor(std::span<const Shape> input_
   plan_options.packs = &packs_;
   plan_options.choices = &choices_;
   plan_options.limits = options_.limits;
+  plan_options.gpu = options_.gpu;
   ERGO_ASSIGN_OR_RETURN(std::unique_ptr<Plan> built, BuildPlan(graph_, input_shapes, plan_options));
+  if (options_.gpu != nullptr && !WhyHostOnly(*built).empty()) {
+    plan_options.gpu = nullptr;
+    ERGO_ASSIGN_OR_RETURN(built, BuildPlan(graph_, input_shapes, plan_options));
+  }
   std::lock_guard lock(mutex_);
   if (std::shared_ptr<const Plan> plan = find()) return plan;
   plans_.push_front({{input_shapes.begin(), input_shapes.end()}, std::move(built)});

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/device/device_program.h"
 #include "engine/run/evaluation.h"
 #include "engine/run/graph_runner.h"
 
@@ -135,15 +136,19 @@ struct Session::Late {
   std::unique_ptr<GraphRunner> rest;
 };
 
-Session::Session() = default;
+Session::Session(const Plan& plan) : plan_(plan) {}
 Session::~Session() = default;
 
 Result<std::unique_ptr<Session>> Session::Create(const Plan& plan, ParallelFor& parallel) {
   ERGO_CHECK_MSG(parallel.Workers() <= plan.options.max_workers,
                  "{} workers for a plan made for {}", parallel.Workers(), plan.options.max_workers);
+  std::unique_ptr<Session> session(new Session(plan));
+  if (plan.options.gpu != nullptr && WhyHostOnly(plan).empty()) {
+    ERGO_ASSIGN_OR_RETURN(session->device_, DeviceExecutor::Create(plan, parallel));
+    return session;
+  }
   Result<AlignedBuffer> arena = AlignedBuffer::Allocate(plan.arena_bytes);
   if (!arena.ok()) return std::move(arena).status().WithContext("arena");
-  std::unique_ptr<Session> session(new Session);
   session->frame_ = std::make_unique<Frame>(plan, parallel, arena->Data());
   session->frame_->owned_arena = std::move(arena).value();
   if (plan.late) {
@@ -161,16 +166,20 @@ Result<std::unique_ptr<Session>> Session::Create(const Plan& plan, ParallelFor& 
 
 void Session::Run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs,
                   Trace* trace) {
-  ERGO_CHECK(inputs.size() == frame_->plan.inputs.size());
-  ERGO_CHECK(outputs.size() == frame_->plan.outputs.size());
+  ERGO_CHECK(inputs.size() == plan_.inputs.size());
+  ERGO_CHECK(outputs.size() == plan_.outputs.size());
   ERGO_CHECK_MSG(!late_, "a plan with a late part runs by RunToTensors");
+  if (device_) {
+    device_status_ = device_->Run(inputs, outputs);
+    return;
+  }
   frame_->Run(inputs, outputs, trace);
 }
 
 Result<std::vector<Tensor>> Session::RunToTensors(std::span<const TensorView> inputs,
                                                   Trace* trace) {
-  ERGO_CHECK(inputs.size() == frame_->plan.inputs.size());
-  const Plan& plan = frame_->plan;
+  ERGO_CHECK(inputs.size() == plan_.inputs.size());
+  const Plan& plan = plan_;
   std::vector<AlignedBuffer> buffers;
   std::vector<MutableTensorView> views;
   for (const Plan::Port& port : plan.outputs) {
@@ -180,7 +189,12 @@ Result<std::vector<Tensor>> Session::RunToTensors(std::span<const TensorView> in
     views.push_back({buffer.Data(), port.dtype, Device::kCpu, port.shape});
     buffers.push_back(std::move(buffer));
   }
-  frame_->Run(inputs, views, trace);
+  if (device_) {
+    device_status_ = device_->Run(inputs, views);
+    ERGO_RETURN_IF_ERROR(device_status_);
+  } else {
+    frame_->Run(inputs, views, trace);
+  }
   std::vector<Tensor> outputs(views.size());
   if (late_) ERGO_RETURN_IF_ERROR(RunLate(inputs, views, trace, outputs));
   for (size_t i = 0; i < views.size(); ++i) {
@@ -193,7 +207,7 @@ Result<std::vector<Tensor>> Session::RunToTensors(std::span<const TensorView> in
 Status Session::RunLate(std::span<const TensorView> inputs,
                         std::span<const MutableTensorView> outputs, Trace* trace,
                         std::vector<Tensor>& results) {
-  const LateRegion& region = *frame_->plan.late;
+  const LateRegion& region = *plan_.late;
   std::vector<std::vector<Tensor>> evaluated;
   const auto view_of = [&](const LateRegion::Feed& feed) -> TensorView {
     if (feed.tensor >= 0) return frame_->ViewOf(feed.tensor, inputs, outputs);
@@ -220,7 +234,7 @@ Status Session::RunLate(std::span<const TensorView> inputs,
 }
 
 const Plan& Session::GetPlan() const {
-  return frame_->plan;
+  return plan_;
 }
 
 Status CheckInputs(const Plan& plan, std::span<const TensorView> inputs) {

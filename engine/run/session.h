@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/device/device_executor.h"
 #include "engine/plan/plan.h"
 #include "engine/run/trace.h"
 #include "kernels/base/parallel_for.h"
@@ -36,14 +37,24 @@ class Session {
 
   const Plan& GetPlan() const;
 
+  // What the device that the plan runs on has failed with: from then on, outputs mean nothing. OK
+  // for plans of the CPU, whose runs do not fail.
+  const Status& DeviceStatus() const { return device_status_; }
+  // Null for plans of the CPU.
+  DeviceExecutor* Accelerated() const { return device_.get(); }
+
  private:
   struct Frame;
   struct Late;
-  Session();
+  explicit Session(const Plan& plan);
   Status RunLate(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs,
                  Trace* trace, std::vector<Tensor>& results);
+  const Plan& plan_;
+  // One of the two runs the steps.
   std::unique_ptr<Frame> frame_;
+  std::unique_ptr<DeviceExecutor> device_;
   std::unique_ptr<Late> late_;
+  Status device_status_;
 };
 
 // InvalidArgument naming the input whose dtype or shape is not the plan's.

