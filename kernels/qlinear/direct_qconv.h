@@ -26,14 +26,15 @@ struct DirectQConv {
   size_t steps = 0;                    // fours times taps
   std::vector<int32_t> offsets;        // bytes from an output position to each step of it
 
-  size_t width = 0, rows = 0;           // of the output
-  size_t pitch = 0;                     // columns from row to row
-  size_t pad = 0, shared_pad = 0;       // columns of padding before a row, and of those, shared
-  size_t phase_rows = 0;                // of a block
-  size_t phase_columns = 0;             // of a phase of a block, all its rows together
-  size_t four_bytes = 0;                // of all phases
-  std::vector<bool> row_phase_is_used;  // one a phase
-  std::vector<bool> column_phase_is_used;
+  size_t width = 0, rows = 0;      // of the output
+  size_t pitch = 0;                // columns from row to row
+  size_t pad = 0, shared_pad = 0;  // columns of padding before a row, and of those, shared
+  size_t phase_rows = 0;           // of a block
+  size_t phase_columns = 0;        // of a phase of a block, all its rows together
+  size_t four_bytes = 0;           // of all phases
+  // Which of the phases that are kept each phase is; -1 where no tap looks at it.
+  std::vector<int> row_phases, column_phases;
+  size_t column_phases_kept = 0;
 
   size_t block_rows = 1, row_blocks = 1;  // of the output, in one task
   size_t channel_blocks = 1;              // of a group

@@ -95,8 +95,8 @@ class RowEpilogue {
         Store(sums(i, count), I(), static_cast<int32_t*>(row.y) + i, count);
         continue;
       }
-      hn::Vec<F> v =
-          Scale<kForm>(sums(i, count), row.channel + (kForm == EpilogueForm::kPerRow ? 0 : i));
+      const size_t channel = row.channel + (kForm == EpilogueForm::kPerRow ? 0 : i);
+      hn::Vec<F> v = Scale(sums(i, count), NumbersAt<kForm>(channel));
       if (epilogue_.residual != DType::kUndefined) v = AddResidual(v, row.residual, i, count);
       if (scalars_.activation.kind != Activation::kNone) v = ActivateAny(v);
       if (scalars_.rescales) v = hn::Mul(v, hn::Set(F(), scalars_.rescale));
@@ -113,9 +113,15 @@ class RowEpilogue {
     const auto zero_y = hn::Set(I(), scalars_.zero_y - 0x4b400000);
     const auto scale_z = hn::Set(F(), scalars_.residual_scale);
     const auto zero_z = hn::Set(I(), scalars_.residual_zero);
+    // Once, since the compiler cannot know that storing bytes leaves the numbers alone.
+    const Numbers of_row = NumbersAt<EpilogueForm::kPerRow>(row.channel);
     const auto one = [&](size_t i, size_t count) HWY_ATTR {
-      hn::Vec<F> v =
-          Scale<kForm>(sums(i, count), row.channel + (kForm == EpilogueForm::kPerRow ? 0 : i));
+      hn::Vec<F> v;
+      if constexpr (kForm == EpilogueForm::kPerRow) {
+        v = Scale(sums(i, count), of_row);
+      } else {
+        v = Scale(sums(i, count), NumbersAt<kForm>(row.channel + i));
+      }
       if constexpr (!std::is_void_v<Residual>) {
         const auto* from = static_cast<const Residual*>(row.residual) + i;
         const auto z = hn::PromoteTo(I(), Load(hn::Rebind<Residual, F>(), from, count));
@@ -132,17 +138,25 @@ class RowEpilogue {
     if (i < row.count) Store(one(i, row.count - i), B(), y + i, row.count - i);
   }
 
+  struct Numbers {
+    hn::Vec<I> bias;
+    hn::Vec<F> multiplier, offset;
+  };
+  // Those of a row's channel, or of a vector of columns.
   template <EpilogueForm kForm>
-  HWY_INLINE hn::Vec<F> Scale(hn::Vec<I> sums, size_t channel) const {
+  HWY_INLINE Numbers NumbersAt(size_t channel) const {
     if constexpr (kForm == EpilogueForm::kPerRow) {
-      const auto biased = hn::Add(sums, hn::Set(I(), channels_.biases[channel]));
-      return hn::MulAdd(hn::ConvertTo(F(), biased), hn::Set(F(), channels_.multipliers[channel]),
-                        hn::Set(F(), channels_.offsets[channel]));
+      return {hn::Set(I(), channels_.biases[channel]), hn::Set(F(), channels_.multipliers[channel]),
+              hn::Set(F(), channels_.offsets[channel])};
     } else {
-      const auto biased = hn::Add(sums, hn::LoadU(I(), channels_.biases + channel));
-      return hn::MulAdd(hn::ConvertTo(F(), biased), hn::LoadU(F(), channels_.multipliers + channel),
-                        hn::LoadU(F(), channels_.offsets + channel));
+      return {hn::LoadU(I(), channels_.biases + channel),
+              hn::LoadU(F(), channels_.multipliers + channel),
+              hn::LoadU(F(), channels_.offsets + channel)};
     }
+  }
+  static HWY_INLINE hn::Vec<F> Scale(hn::Vec<I> sums, const Numbers& numbers) {
+    const auto biased = hn::ConvertTo(F(), hn::Add(sums, numbers.bias));
+    return hn::MulAdd(biased, numbers.multiplier, numbers.offset);
   }
 
   template <class D, typename T = hn::TFromD<D>>

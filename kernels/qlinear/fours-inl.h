@@ -45,10 +45,11 @@ class FourWriter {
     const auto width = static_cast<size_t>(window.in[2]);
     for (size_t p = 0; p < conv_.phase_rows * stride; ++p) {
       const size_t phase = p % stride;
-      if (!conv_.row_phase_is_used[phase]) continue;
-      const size_t column_phases = conv_.column_phase_is_used.size();
-      uint8_t* row =
-          to + 4 * (phase * column_phases * conv_.phase_columns + p / stride * conv_.pitch);
+      if (conv_.row_phases[phase] < 0) continue;
+      const size_t column_phases = conv_.column_phases_kept;
+      uint8_t* row = to + 4 * (static_cast<size_t>(conv_.row_phases[phase]) * column_phases *
+                                   conv_.phase_columns +
+                               p / stride * conv_.pitch);
       const int64_t in_row = window.Start(1, static_cast<int64_t>(begin)) + static_cast<int64_t>(p);
       const size_t wanted = (rows - 1) * stride + static_cast<size_t>(window.Extent(1));
       if (p >= wanted || in_row < 0 || in_row >= window.in[1]) {
@@ -112,7 +113,7 @@ class FourWriter {
   }
 
   void FillRow(const Channels& from, size_t width, uint8_t* row) const {
-    const size_t phases = conv_.column_phase_is_used.size();
+    const size_t phases = conv_.column_phases.size();
     if (phases > 2) return FillRowSlowly(from, width, row);
     uint8_t* to[2] = {nullptr, nullptr};  // of even and of odd columns of the input
     size_t slots[2] = {0, 0}, counts[2] = {0, 0};
@@ -120,8 +121,8 @@ class FourWriter {
       const size_t phase = (conv_.pad + b) % phases;
       slots[b] = std::min((conv_.pad + b) / phases, conv_.pitch);
       counts[b] = std::min(CeilDiv(width - std::min(b, width), phases), conv_.pitch - slots[b]);
-      if (!conv_.column_phase_is_used[phase]) continue;
-      to[b] = row + 4 * phase * conv_.phase_columns;
+      if (conv_.column_phases[phase] < 0) continue;
+      to[b] = ColumnPhase(row, phase);
       FillZero(to[b], slots[b]);
     }
     if (phases == 1) {
@@ -141,10 +142,10 @@ class FourWriter {
   }
 
   void FillRowSlowly(const Channels& from, size_t width, uint8_t* row) const {
-    const size_t phases = conv_.column_phase_is_used.size();
+    const size_t phases = conv_.column_phases.size();
     for (size_t b = 0; b < phases; ++b) {
-      if (!conv_.column_phase_is_used[b]) continue;
-      uint8_t* to = row + 4 * b * conv_.phase_columns;
+      if (conv_.column_phases[b] < 0) continue;
+      uint8_t* to = ColumnPhase(row, b);
       for (size_t slot = 0; slot < conv_.pitch; ++slot) {
         const size_t column = slot * phases + b;
         const bool inside = column >= conv_.pad && column - conv_.pad < width;
@@ -153,6 +154,10 @@ class FourWriter {
         }
       }
     }
+  }
+
+  uint8_t* ColumnPhase(uint8_t* row, size_t phase) const {
+    return row + 4 * static_cast<size_t>(conv_.column_phases[phase]) * conv_.phase_columns;
   }
 
   void FillZero(uint8_t* to, size_t columns) const { std::memset(to, zero_x_, 4 * columns); }

@@ -327,6 +327,16 @@ void PackDirect(const DirectQConv& conv, AlignedBuffer& packed) {
   }
 }
 
+// Numbers the phases that taps look at, and returns how many these are.
+size_t KeepPhases(const std::vector<size_t>& taps, size_t stride, std::vector<int>& phases) {
+  phases.assign(stride, -1);
+  int kept = 0;
+  for (const size_t tap : taps) {
+    if (phases[tap % stride] < 0) phases[tap % stride] = kept++;
+  }
+  return static_cast<size_t>(kept);
+}
+
 // How the rows and columns of a window lie. Needs block_rows.
 void LayOutWindow(DirectQConv& conv) {
   const Window& w = conv.problem.window;
@@ -345,21 +355,26 @@ void LayOutWindow(DirectQConv& conv) {
   }
   conv.phase_rows = conv.block_rows + reach(1);
   conv.phase_columns = conv.phase_rows * conv.pitch + conv.shared_pad + kFourSlack;
-  conv.row_phase_is_used.assign(row_stride, false);
-  conv.column_phase_is_used.assign(stride, false);
+  const auto taps_of = [&w](size_t axis) {
+    std::vector<size_t> taps;
+    for (int64_t k = 0; k < w.kernel[axis]; ++k) taps.push_back(Size(k * w.dilations[axis]));
+    return taps;
+  };
+  const std::vector<size_t> rows = taps_of(1), columns = taps_of(2);
+  const size_t row_phases = KeepPhases(rows, row_stride, conv.row_phases);
+  conv.column_phases_kept = KeepPhases(columns, stride, conv.column_phases);
   // Odd in cache lines, so that fours do not fall on each other in the cache.
-  conv.four_bytes =
-      (RoundUp(4 * conv.phase_columns * stride * row_stride, size_t{kTensorAlignment}) /
-           kTensorAlignment |
-       1) *
-      kTensorAlignment;
+  conv.four_bytes = (CeilDiv(4 * conv.phase_columns * row_phases * conv.column_phases_kept,
+                             size_t{kTensorAlignment}) |
+                     1) *
+                    kTensorAlignment;
   std::vector<size_t> taps;
-  for (int64_t row = 0; row < w.kernel[1] * w.dilations[1]; row += w.dilations[1]) {
-    for (int64_t column = 0; column < w.kernel[2] * w.dilations[2]; column += w.dilations[2]) {
-      const size_t row_phase = Size(row) % row_stride, phase = Size(column) % stride;
-      conv.row_phase_is_used[row_phase] = conv.column_phase_is_used[phase] = true;
-      taps.push_back(4 * ((row_phase * stride + phase) * conv.phase_columns +
-                          Size(row) / row_stride * conv.pitch + Size(column) / stride));
+  for (const size_t row : rows) {
+    for (const size_t column : columns) {
+      const size_t phase = Size(conv.row_phases[row % row_stride]) * conv.column_phases_kept +
+                           Size(conv.column_phases[column % stride]);
+      taps.push_back(
+          4 * (phase * conv.phase_columns + row / row_stride * conv.pitch + column / stride));
     }
   }
   conv.offsets.clear();

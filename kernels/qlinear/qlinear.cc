@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "kernels/base/real_access.h"
-
 namespace ergo {
 
 std::span<const KernelVariant<QConvProblem>> QConvVariants() {
@@ -48,10 +46,18 @@ Status CheckQAdd(const QAddProblem& problem) {
 }
 
 bool WeightsFitBytes(const QConvProblem& problem) {
-  const int64_t each = std::max<int64_t>(problem.weights.Elements() / problem.out_channels, 1);
-  for (int64_t i = 0; i < problem.weights.Elements(); ++i) {
-    const double value = ReadReal(problem.weights, i) - QNumber(problem.zero_w, i / each, 0);
-    if (value < -128 || value > 127) return false;
+  const int64_t each = problem.weights.Elements() / std::max<int64_t>(problem.out_channels, 1);
+  const int32_t flip = problem.w_dtype == DType::kI8 ? 0x80 : 0;
+  const auto* bytes = static_cast<const uint8_t*>(problem.weights.data);
+  for (int64_t channel = 0; channel < problem.out_channels; ++channel, bytes += each) {
+    const auto zero = static_cast<int32_t>(QNumber(problem.zero_w, channel, 0));
+    int32_t low = 0, high = 0;
+    for (int64_t i = 0; i < each; ++i) {
+      const int32_t value = (bytes[i] ^ flip) - flip - zero;
+      low = std::min(low, value);
+      high = std::max(high, value);
+    }
+    if (low < -128 || high > 127) return false;
   }
   return true;
 }
