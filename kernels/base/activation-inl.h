@@ -65,23 +65,36 @@ HWY_INLINE void ActivateRowAs(float alpha, float beta, float* HWY_RESTRICT row, 
   }
 }
 
-// row[i] = activation(row[i]) for i in [0, count); touches nothing else.
-HWY_INLINE void ActivateRow(const ActivationSpec& spec, float* HWY_RESTRICT row, size_t count) {
+template <Activation kKind>
+HWY_NOINLINE void ActivateRowsAs(float alpha, float beta, float* HWY_RESTRICT from, size_t stride,
+                                 size_t rows, size_t count) {
+  for (size_t i = 0; i < rows; ++i) ActivateRowAs<kKind>(alpha, beta, from + i * stride, count);
+}
+
+// The first `count` elements of each row become their activations; nothing else is touched. Many
+// rows in one call share the function's constants.
+HWY_INLINE void ActivateRows(const ActivationSpec& spec, float* HWY_RESTRICT from, size_t stride,
+                             size_t rows, size_t count) {
   const float alpha = spec.alpha;
   const float beta = spec.beta;
+  const auto run = [&]<Activation kKind>()
+                       HWY_ATTR { ActivateRowsAs<kKind>(alpha, beta, from, stride, rows, count); };
   switch (spec.kind) {
     case Activation::kNone: return;
-    case Activation::kRelu: return ActivateRowAs<Activation::kRelu>(alpha, beta, row, count);
-    case Activation::kLeakyRelu:
-      return ActivateRowAs<Activation::kLeakyRelu>(alpha, beta, row, count);
-    case Activation::kClip: return ActivateRowAs<Activation::kClip>(alpha, beta, row, count);
-    case Activation::kSigmoid: return ActivateRowAs<Activation::kSigmoid>(alpha, beta, row, count);
-    case Activation::kTanh: return ActivateRowAs<Activation::kTanh>(alpha, beta, row, count);
-    case Activation::kSilu: return ActivateRowAs<Activation::kSilu>(alpha, beta, row, count);
-    case Activation::kHardSwish:
-      return ActivateRowAs<Activation::kHardSwish>(alpha, beta, row, count);
-    case Activation::kGelu: return ActivateRowAs<Activation::kGelu>(alpha, beta, row, count);
+    case Activation::kRelu: return run.template operator()<Activation::kRelu>();
+    case Activation::kLeakyRelu: return run.template operator()<Activation::kLeakyRelu>();
+    case Activation::kClip: return run.template operator()<Activation::kClip>();
+    case Activation::kSigmoid: return run.template operator()<Activation::kSigmoid>();
+    case Activation::kTanh: return run.template operator()<Activation::kTanh>();
+    case Activation::kSilu: return run.template operator()<Activation::kSilu>();
+    case Activation::kHardSwish: return run.template operator()<Activation::kHardSwish>();
+    case Activation::kGelu: return run.template operator()<Activation::kGelu>();
   }
+}
+
+// row[i] = activation(row[i]) for i in [0, count).
+HWY_INLINE void ActivateRow(const ActivationSpec& spec, float* HWY_RESTRICT row, size_t count) {
+  ActivateRows(spec, row, 0, 1, count);
 }
 
 }  // namespace HWY_NAMESPACE

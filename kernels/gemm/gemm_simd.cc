@@ -52,8 +52,8 @@ namespace HWY_NAMESPACE {
 namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Rows of A that are packed at once: 180 KB and less, for an L2 cache of 512 KB and more.
-constexpr size_t kBlockRows = 168 / kTileRows * kTileRows;
+// Rows of A that are packed at once: 240 KB and less, for an L2 cache of 512 KB and more.
+constexpr size_t kBlockRows = 224 / kTileRows * kTileRows;
 constexpr size_t kBlockAFloats = kBlockRows * kRowStride;
 constexpr size_t kPanelFloats = kBlockDepth * kPanelWidth;
 // A product of at most this many rows reads B in place where it can: B is used by one tile only.
@@ -141,6 +141,10 @@ class RangeProduct {
       for (size_t t = 0; t < tiles; ++t) {
         const size_t begin = rows * t / tiles;
         tile.a = block_a_ + begin * kRowStride;
+        // The packed panel behind this one, or what follows the last.
+        tile.ahead = operands_.packed_b != nullptr && t < kAheadTiles
+                         ? tile.b + (kAheadTiles + t) * depth * kAheadFloats
+                         : nullptr;
         RunTileAt(row_begin + begin, rows * (t + 1) / tiles - begin, column, columns, p, tile);
       }
     }
@@ -180,9 +184,7 @@ class RangeProduct {
     }
     FindTile(rows, vectors)(tile);
     if (p + kBlockDepth >= depth_ && p_.activation.kind != Activation::kNone) {
-      for (size_t i = 0; i < rows; ++i) {
-        ActivateRow(p_.activation, tile.d + i * tile.d_stride, columns);
-      }
+      ActivateRows(p_.activation, tile.d, tile.d_stride, rows, columns);
     }
     if (!whole) CopyRows(partial, kPanelWidth, d, n_, rows, columns);
   }

@@ -51,7 +51,13 @@ struct Tile {
   float* d = nullptr;
   size_t d_stride = 0;
   bool accumulate = false;  // adds to d instead of overwriting it
+  // What is to be on its way from memory meanwhile: from here on, kAheadFloats a step; may be null.
+  const float* ahead = nullptr;
 };
+
+// Four tiles of a panel bring the next one.
+constexpr size_t kAheadTiles = 4;
+constexpr size_t kAheadFloats = kPanelWidth / kAheadTiles;
 
 using TileFunction = void (*)(const Tile& tile);
 
@@ -88,10 +94,20 @@ void RunTile(const Tile& tile) {
   const float* HWY_RESTRICT a = tile.a;
   const float* HWY_RESTRICT b = tile.b;
   const size_t b_stride = tile.b_stride;
+  const float* ahead = tile.ahead != nullptr ? tile.ahead : a;
+  if (tile.accumulate) {
+    HWY_UNROLL(16)
+    for (size_t i = 0; i < kRows; ++i) {
+      __builtin_prefetch(tile.d + i * tile.d_stride, 1);
+      __builtin_prefetch(tile.d + i * tile.d_stride + kVectors * kLanes - 1, 1);
+    }
+  }
   size_t p = 0;
   for (; p + kSplit <= tile.depth; p += kSplit) {
     HWY_UNROLL(16)
     for (size_t s = 0; s < kSplit; ++s) TileStep(a + s, b + s * b_stride, sums[s]);
+    __builtin_prefetch(ahead, 0, 2);
+    ahead += kSplit * kAheadFloats;
     a += kSplit;
     b += kSplit * b_stride;
   }
