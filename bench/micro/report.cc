@@ -64,6 +64,7 @@ nlohmann::json ContextJson(int threads, Roofline& roofline, const std::vector<Ta
       {"fma_peak_gflops", roofline.PeakGflops()},
       {"byte_peak_gops", roofline.PeakByteGops()},
       {"memory_read_gbps", roofline.MemoryGbps()},
+      {"fork_join_us", roofline.ForkJoinUs()},
   };
   for (const TargetPeak& peak : peaks) {
     context["fma_peak_gflops_1_thread"][peak.target] = peak.gflops;
@@ -84,7 +85,8 @@ std::string ContextText(const nlohmann::json& context) {
   text += fmt::format(" GFLOP/s; products of bytes, all threads: {:.1f} GOP/s",
                       context["byte_peak_gops"].get<double>());
   text +=
-      fmt::format("; reads from memory: {:.1f} GB/s\n", context["memory_read_gbps"].get<double>());
+      fmt::format("; reads from memory: {:.1f} GB/s; fork and join: {:.2f} us\n",
+                  context["memory_read_gbps"].get<double>(), context["fork_join_us"].get<double>());
   return text;
 }
 

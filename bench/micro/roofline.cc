@@ -158,6 +158,20 @@ double DotsOf(ParallelFor& parallel) {
   return total.load();
 }
 
+// Every task waits for the others, so that no worker does two.
+double ForksOf(ParallelFor& parallel) {
+  constexpr int64_t kForks = 10;
+  std::atomic<int64_t> arrived{0};
+  for (int64_t fork = 1; fork <= kForks; ++fork) {
+    parallel.Run(parallel.Workers(), [&](int64_t, int) {
+      arrived.fetch_add(1);
+      while (arrived.load() < fork * parallel.Workers()) {
+      }
+    });
+  }
+  return static_cast<double>(kForks);
+}
+
 }  // namespace
 
 Roofline::Roofline(ParallelFor& parallel, double seconds) : parallel_(parallel), seconds_(seconds) {
@@ -166,6 +180,7 @@ Roofline::Roofline(ParallelFor& parallel, double seconds) : parallel_(parallel),
   const double longer = seconds * (parallel_.Workers() > 1 ? 4 : 1);
   peak_gflops_ = BestRate(longer, [&] { return MultiplyAddsOf(parallel_); }) * 1e-9;
   peak_byte_gops_ = BestRate(longer, [&] { return DotsOf(parallel_); }) * 1e-9;
+  fork_join_us_ = 1e6 / BestRate(longer, [&] { return ForksOf(parallel_); });
 }
 
 double Roofline::BandwidthGbps(int64_t bytes) {

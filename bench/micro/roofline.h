@@ -28,6 +28,9 @@ class Roofline {
   double PeakGflops() const { return peak_gflops_; }
   // Products of unsigned and signed bytes, added four at a time into 32 bits (2 operations each).
   double PeakByteGops() const { return peak_byte_gops_; }
+  // What handing a task to each worker and waiting for all of them costs while they are hot, in
+  // microseconds: the least that a second worker has to save.
+  double ForkJoinUs() const { return fork_join_us_; }
   // Reads of all workers, in GB/s, of `bytes` in all that were read just before; measured once for
   // each power of two.
   double BandwidthGbps(int64_t bytes);
@@ -42,7 +45,7 @@ class Roofline {
  private:
   ParallelFor& parallel_;
   double seconds_;
-  double peak_gflops_ = 0, peak_byte_gops_ = 0;
+  double peak_gflops_ = 0, peak_byte_gops_ = 0, fork_join_us_ = 0;
   std::map<int64_t, double> bandwidths_;
 };
 
