@@ -30,7 +30,7 @@ namespace {
 constexpr uint8_t kSignBit = 0x80;  // signed bytes as unsigned ones, plus 128
 constexpr int64_t kGrainOutputs = 1 << 12;
 constexpr int64_t kBlockOutputs = 1 << 12;
-constexpr int64_t kPaddedSlack = 2 * HWY_MAX_BYTES;
+constexpr int64_t kPaddedSlack = 2 * kTensorAlignment;
 
 // What a made kernel knows; the same for all targets.
 struct DotDepthwise {

@@ -1,15 +1,19 @@
 // Linear and cubic as one weighted sum an axis: most work is adding scaled rows, which vectors do
 // at the speed of memory. Axes that shrink come first, so that the others have less to do.
 #include <algorithm>
+#include <limits>
 
 #include "kernels/base/checked_math.h"
 #include "kernels/base/parallel_ranges.h"
+#include "kernels/base/simd_targets.h"
 #include "kernels/resize/resize_taps.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/resize/resize_separable.cc"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
+
+#include "kernels/base/simd-inl.h"
 
 #ifndef ERGO_KERNELS_RESIZE_RESIZE_SEPARABLE_ONCE
 #define ERGO_KERNELS_RESIZE_RESIZE_SEPARABLE_ONCE
@@ -19,9 +23,13 @@ namespace ergo {
 struct ResizePass {
   int64_t outer = 1, in = 1, out = 1, inner = 1;
   int64_t taps = 1;
-  // Of tap k and output o at [k * out + o], so that a vector of outputs is contiguous.
+  // Of tap k and output o at [k * pitch + o], so that a vector of outputs is contiguous.
+  int64_t pitch = 1;
   std::vector<int32_t> indices;
   std::vector<float> weights;
+  // Along the innermost axis, one a vector of outputs: where the vector of the input begins that
+  // holds all it needs, to which its indices are then relative; -1 where there is none.
+  std::vector<int32_t> bases;
 };
 
 }  // namespace ergo
@@ -39,24 +47,26 @@ void SumRows(const ResizePass& pass, const float* from, int64_t o, float* to) {
   const Tag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t inner = pass.inner;
-  int64_t i = 0;
-  for (; i + lanes <= inner; i += lanes) {
+  const auto sum_at = [&](int64_t i, auto load) HWY_ATTR {
     auto sum = hn::Zero(d);
     for (int64_t k = 0; k < pass.taps; ++k) {
-      const auto at = static_cast<size_t>(k * pass.out + o);
-      sum = hn::MulAdd(hn::Set(d, pass.weights[at]),
-                       hn::LoadU(d, from + pass.indices[at] * inner + i), sum);
+      const auto at = static_cast<size_t>(k * pass.pitch + o);
+      sum =
+          hn::MulAdd(hn::Set(d, pass.weights[at]), load(from + pass.indices[at] * inner + i), sum);
     }
-    hn::StoreU(sum, d, to + i);
+    return sum;
+  };
+  const auto whole = [d](const float* x) HWY_ATTR { return hn::LoadU(d, x); };
+  int64_t i = 0;
+  for (; i + lanes <= inner; i += lanes) hn::StoreU(sum_at(i, whole), d, to + i);
+  if (i == inner) return;
+  if (inner >= lanes) {  // a last vector that overlaps the one before it
+    hn::StoreU(sum_at(inner - lanes, whole), d, to + inner - lanes);
+    return;
   }
-  for (; i < inner; ++i) {
-    float sum = 0;
-    for (int64_t k = 0; k < pass.taps; ++k) {
-      const auto at = static_cast<size_t>(k * pass.out + o);
-      sum += pass.weights[at] * from[pass.indices[at] * inner + i];
-    }
-    to[i] = sum;
-  }
+  const auto count = static_cast<size_t>(inner);
+  const auto part = [d, count](const float* x) HWY_ATTR { return LoadTail(d, x, count); };
+  StoreTail(sum_at(0, part), d, to, count);
 }
 
 // All outputs of one row along the innermost axis.
@@ -64,24 +74,51 @@ void SumElements(const ResizePass& pass, const float* from, float* to) {
   const Tag d;
   const hn::RebindToSigned<Tag> di;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t o = 0;
-  for (; o + lanes <= pass.out; o += lanes) {
+  for (int64_t o = 0; o < pass.out; o += lanes) {
+    const int64_t base = pass.bases[static_cast<size_t>(o / lanes)];
     auto sum = hn::Zero(d);
+    auto window = hn::Zero(d);
+    if (base >= 0) {
+      window = pass.in - base >= lanes
+                   ? hn::LoadU(d, from + base)
+                   : LoadTail(d, from + base, static_cast<size_t>(pass.in - base));
+    }
     for (int64_t k = 0; k < pass.taps; ++k) {
-      const auto at = static_cast<size_t>(k * pass.out + o);
+      const auto at = static_cast<size_t>(k * pass.pitch + o);
       const auto indices = hn::LoadU(di, pass.indices.data() + at);
-      sum = hn::MulAdd(hn::LoadU(d, pass.weights.data() + at), hn::GatherIndex(d, from, indices),
-                       sum);
+      const auto seen = base >= 0 ? hn::TableLookupLanes(window, hn::IndicesFromVec(d, indices))
+                                  : hn::GatherIndex(d, from, indices);
+      sum = hn::MulAdd(hn::LoadU(d, pass.weights.data() + at), seen, sum);
     }
-    hn::StoreU(sum, d, to + o);
+    if (pass.out - o >= lanes) {
+      hn::StoreU(sum, d, to + o);
+    } else {
+      StoreTail(sum, d, to + o, static_cast<size_t>(pass.out - o));
+    }
   }
-  for (; o < pass.out; ++o) {
-    float sum = 0;
-    for (int64_t k = 0; k < pass.taps; ++k) {
-      const auto at = static_cast<size_t>(k * pass.out + o);
-      sum += pass.weights[at] * from[pass.indices[at]];
-    }
-    to[o] = sum;
+}
+
+// Fills `bases` and makes indices relative to them. Gathering is slow: where outputs lie close
+// together, a vector of the input and a shuffle do.
+void FindBases(ResizePass& pass) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(Tag()));
+  for (int64_t o = 0; o < pass.out; o += lanes) {
+    int32_t least = std::numeric_limits<int32_t>::max(), most = 0;
+    const int64_t end = std::min(o + lanes, pass.out);
+    const auto each = [&](auto body) {
+      for (int64_t k = 0; k < pass.taps; ++k) {
+        for (int64_t i = o; i < end; ++i) {
+          body(pass.indices[static_cast<size_t>(k * pass.pitch + i)]);
+        }
+      }
+    };
+    each([&](int32_t index) {
+      least = std::min(least, index);
+      most = std::max(most, index);
+    });
+    const bool near = most - least < static_cast<int32_t>(lanes);
+    pass.bases.push_back(near ? least : -1);
+    if (near) each([&](int32_t& index) { index -= least; });
   }
 }
 
@@ -95,6 +132,9 @@ namespace {
 
 HWY_EXPORT(SumRows);
 HWY_EXPORT(SumElements);
+HWY_EXPORT(FindBases);
+
+using ElementsFunction = void (*)(const ResizePass& pass, const float* from, float* to);
 
 constexpr int64_t kGrainTaps = int64_t{1} << 15;
 
@@ -108,11 +148,12 @@ class SeparableResize final : public Kernel {
     for (int axis = 0; axis < problem.input.Rank(); ++axis) {
       if (!taps[static_cast<size_t>(axis)].Identity()) order.push_back(axis);
     }
-    // Of two that do alike, the innermost, whose elements must be gathered, has its turn when there
-    // are fewer of them.
+    // The innermost, whose elements must be gathered, has its turn when there are fewest of them:
+    // last of those that shrink, first of those that grow.
     std::ranges::sort(order, [&](int a, int b) {
-      if (growth(a) != growth(b)) return growth(a) < growth(b);
-      return growth(a) > 1 ? a > b : a < b;
+      const bool a_shrinks = growth(a) < 1, b_shrinks = growth(b) < 1;
+      if (a_shrinks != b_shrinks) return a_shrinks;
+      return a_shrinks ? a < b : a > b;
     });
     // Nothing to resample is a copy: one pass of one tap along the first axis.
     if (order.empty()) order.push_back(0);
@@ -151,13 +192,20 @@ class SeparableResize final : public Kernel {
     pass.out = taps.out;
     pass.inner = shape.Elements(axis + 1, shape.Rank());
     pass.taps = taps.taps;
+    // Whole vectors: what is behind the last output weighs nothing.
+    constexpr auto kMostLanes = static_cast<int64_t>(kTensorAlignment / sizeof(float));
+    pass.pitch = RoundUp(pass.out, kMostLanes);
+    pass.indices.assign(static_cast<size_t>(pass.pitch * pass.taps), 0);
+    pass.weights.assign(pass.indices.size(), 0.0f);
     for (int64_t k = 0; k < taps.taps; ++k) {
       for (int64_t o = 0; o < taps.out; ++o) {
         const auto at = static_cast<size_t>(o * taps.taps + k);
-        pass.indices.push_back(static_cast<int32_t>(taps.indices[at]));
-        pass.weights.push_back(static_cast<float>(taps.weights[at]));
+        const auto to = static_cast<size_t>(k * pass.pitch + o);
+        pass.indices[to] = static_cast<int32_t>(taps.indices[at]);
+        pass.weights[to] = static_cast<float>(taps.weights[at]);
       }
     }
+    if (pass.inner == 1) HWY_DYNAMIC_DISPATCH(FindBases)(pass);
     return pass;
   }
 
@@ -165,12 +213,12 @@ class SeparableResize final : public Kernel {
     return RoundUp(static_cast<size_t>(largest_between_) * sizeof(float), kTensorAlignment);
   }
 
-  static void RunPass(const ResizePass& pass, const float* from, float* to, ParallelFor& parallel) {
+  void RunPass(const ResizePass& pass, const float* from, float* to, ParallelFor& parallel) const {
     if (pass.inner == 1) {
       const int64_t grain = std::max<int64_t>(1, kGrainTaps / (pass.taps * pass.out));
       ParallelRanges(parallel, pass.outer, grain, [&](int64_t begin, int64_t end, int) {
         for (int64_t row = begin; row < end; ++row) {
-          HWY_DYNAMIC_DISPATCH(SumElements)(pass, from + row * pass.in, to + row * pass.out);
+          sum_elements_(pass, from + row * pass.in, to + row * pass.out);
         }
       });
       return;
@@ -185,12 +233,15 @@ class SeparableResize final : public Kernel {
   }
 
   std::vector<ResizePass> passes_;
+  // Of the target whose vectors the passes were made for.
+  const ElementsFunction sum_elements_ = &HWY_DYNAMIC_DISPATCH(SumElements);
   int64_t largest_between_ = 0;
 };
 
 }  // namespace
 
 MadeKernel MakeSeparableResize(const ResizeProblem& problem, const MakeContext&) {
+  ChooseSimdTarget();
   if (problem.mode == ResizeMode::kNearest) return Unsupported("does not interpolate");
   if (problem.dtype != DType::kF32) return Unsupported("{}", DTypeName(problem.dtype));
   if (problem.input.Rank() == 0) return Unsupported("a scalar has no axis");
