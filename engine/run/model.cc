@@ -109,7 +109,7 @@ Result<std::shared_ptr<const Plan>> Model::PlanFor(std::span<const Shape> input_
   plan_options.packs = &packs_;
   plan_options.choices = &choices_;
   plan_options.limits = options_.limits;
-  plan_options.gpu = options_.gpu;
+  plan_options.gpu = options_.gpu.get();
   ERGO_ASSIGN_OR_RETURN(std::unique_ptr<Plan> built, BuildPlan(graph_, input_shapes, plan_options));
   if (options_.gpu != nullptr && !WhyHostOnly(*built).empty()) {
     plan_options.gpu = nullptr;

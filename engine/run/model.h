@@ -26,8 +26,8 @@ struct ModelOptions {
   SelectOptions kernels;
   size_t max_plans = kDefaultMaxPlans;  // combinations of input shapes kept ready
   ResourceLimits limits;                // of each plan, and of each run
-  // Where nodes run that have kernels for it. May be null; outlives the model.
-  cuda::Gpu* gpu = nullptr;
+  // Where nodes run that have kernels for it; null: everything runs on the CPU.
+  std::shared_ptr<cuda::Gpu> gpu;
   // Processors for the threads of Runners, see Runner's constructor. Empty: the system decides.
   std::vector<int> pin_cpus;
 };

@@ -5,6 +5,7 @@
 
 #include "kernels/attention/attention_reference.h"
 #include "kernels/attention/attention_simd.h"
+#include "kernels/attention/variants_cuda.h"
 
 namespace ergo {
 namespace {

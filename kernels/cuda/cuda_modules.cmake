@@ -77,7 +77,8 @@ std::span<const EmbeddedModule> EmbeddedModules() {\n@table@}\n
   set_source_files_properties(${generated} PROPERTIES OBJECT_DEPENDS "${images}")
   target_sources(${target} PRIVATE ${generated})
   target_link_libraries(${target} PUBLIC ${CMAKE_DL_LIBS})
-  set(ERGO_CUDA_MODULES ${images} PARENT_SCOPE)
+  # For the tests: whether there is device code in this build.
+  set(ERGO_DEVICE_CODE ${ERGO_NVCC} CACHE INTERNAL "")
   # Only what speaks to CUDA sees its headers.
   set(speakers cuda/libcuda.cc cuda/cublas_lt.cc cuda/cudnn.cc)
   if(ERGO_NVCC)

@@ -117,6 +117,17 @@ size_t Gpu::UploadedBytes() const {
   return total;
 }
 
+Result<std::shared_ptr<Gpu>> OpenSystemGpu(int device) {
+  struct System {
+    std::unique_ptr<Driver> driver;
+    std::unique_ptr<Gpu> gpu;
+  };
+  auto system = std::make_shared<System>();
+  ERGO_ASSIGN_OR_RETURN(system->driver, OpenDriver());
+  ERGO_ASSIGN_OR_RETURN(system->gpu, Gpu::Open(*system->driver, device, SystemLibraries()));
+  return std::shared_ptr<Gpu>(system, system->gpu.get());
+}
+
 Result<std::unique_ptr<Stream>> Stream::Create(Gpu& gpu) {
   ERGO_RETURN_IF_ERROR(gpu.MakeCurrent());
   ERGO_ASSIGN_OR_RETURN(const StreamHandle handle, gpu.GetDriver().NewStream());

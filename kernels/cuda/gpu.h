@@ -87,6 +87,10 @@ class Gpu {
   std::map<std::pair<const void*, std::string>, std::weak_ptr<const DeviceBuffer>> uploads_;
 };
 
+// This machine's GPU of that number, with its driver and libraries. Unavailable or NotFound, saying
+// why, where there is none.
+Result<std::shared_ptr<Gpu>> OpenSystemGpu(int device);
+
 class Stream {
  public:
   static Result<std::unique_ptr<Stream>> Create(Gpu& gpu);

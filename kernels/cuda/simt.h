@@ -82,6 +82,12 @@ ERGO_DEVICE float ShuffleXor(float value, uint32_t mask) {
 ERGO_DEVICE int32_t ShuffleXor(int32_t value, uint32_t mask) {
   return __shfl_xor_sync(0xffffffffu, value, static_cast<int>(mask));
 }
+ERGO_DEVICE void SyncWarp() {
+  __syncwarp();
+}
+ERGO_DEVICE float Shuffle(float value, uint32_t lane) {
+  return __shfl_sync(0xffffffffu, value, static_cast<int>(lane));
+}
 #else
 inline uint32_t Thread() {
   return emulated::Here().thread;
@@ -109,6 +115,14 @@ T ShuffleXor(T value, uint32_t mask) {
   T all[kWarp];
   emulated::Exchange(&value, all, sizeof(T));
   return all[(Thread() % kWarp) ^ mask];
+}
+inline void SyncWarp() {
+  ShuffleXor(0, 1);
+}
+inline float Shuffle(float value, uint32_t lane) {
+  float all[kWarp];
+  emulated::Exchange(&value, all, sizeof(value));
+  return all[lane];
 }
 #endif
 

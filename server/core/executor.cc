@@ -115,6 +115,8 @@ void Executor::RunPlanned(Job& job, Session& session) {
   const int64_t begin_ns = MonotonicNs(), cpu_begin_ns = ThreadCpuNs();
   session.Run(job.inputs, views_);
   AccountFor(job, MonotonicNs() - begin_ns, ThreadCpuNs() - cpu_begin_ns);
+  const Status& device = session.DeviceStatus();
+  if (!device.ok()) return Fail(job, CodeOf(device), device.message());
   FinishResponse(job, layout);
 }
 

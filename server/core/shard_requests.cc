@@ -232,7 +232,9 @@ void Shard::PlaceJob(std::unique_ptr<Job> job) {
     }
   }
   const int64_t deadline_ns = job->deadline_ns;
-  const bool run_inline = placement_.Choose(job->placement_key) == Place::kInline;
+  // Whoever waits for a device is no ring thread.
+  const bool waits = job->model->model->Options().gpu != nullptr;
+  const bool run_inline = !waits && placement_.Choose(job->placement_key) == Place::kInline;
   auto refused = run_inline ? inline_queue_.Push(std::move(job), deadline_ns)
                             : context_.workers->Submit(std::move(job));
   if (!refused) return;

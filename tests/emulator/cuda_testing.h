@@ -1,9 +1,13 @@
-// Tests of CUDA variants: a kernel made for the emulated GPU and run on copies of its operands.
+// Tests of CUDA variants: a kernel made for a GPU and run on copies of its operands. The GPU is
+// emulated; with the environment variable ERGO_TEST_GPU set it is the machine's, and where there is
+// none the whole binary says so and ends with kNoGpuExitCode, which ctest shows as skipped.
 #ifndef ERGO_TESTS_EMULATOR_CUDA_TESTING_H_
 #define ERGO_TESTS_EMULATOR_CUDA_TESTING_H_
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -12,14 +16,24 @@
 
 namespace ergo::testing {
 
+inline constexpr int kNoGpuExitCode = 77;
+
 class CudaBench {
  public:
-  CudaBench() : gpu_(cuda::emulated::OpenEmulatedGpu(driver_)) {
+  CudaBench() {
+    if (std::getenv("ERGO_TEST_GPU") != nullptr) {
+      Result<std::shared_ptr<cuda::Gpu>> gpu = cuda::OpenSystemGpu(0);
+      if (!gpu.ok()) {
+        std::printf("no GPU: %s\n", gpu.status().ToString().c_str());
+        std::exit(kNoGpuExitCode);
+      }
+      gpu_ = std::move(gpu).value();
+    } else {
+      gpu_ = cuda::emulated::OpenEmulatedGpu(driver_);
+    }
     stream_ = cuda::Stream::Create(*gpu_).value();
   }
 
-  cuda::emulated::EmulatedDriver& Driver() { return driver_; }
-  cuda::Gpu& Gpu() { return *gpu_; }
   MakeContext Context() const {
     MakeContext context;
     context.gpu = gpu_.get();
@@ -79,15 +93,18 @@ class CudaBench {
 
  private:
   void* OnDevice(std::vector<cuda::DeviceBuffer>& memory, int64_t bytes, const void* contents) {
-    memory.push_back(cuda::DeviceBuffer::Allocate(driver_, static_cast<size_t>(bytes)).value());
+    memory.push_back(
+        cuda::DeviceBuffer::Allocate(gpu_->GetDriver(), static_cast<size_t>(bytes)).value());
     if (contents != nullptr) {
       stream_->Copy(memory.back().Data(), contents, static_cast<size_t>(bytes));
+    } else {
+      stream_->Fill(memory.back().Data(), 0xff, static_cast<size_t>(bytes));
     }
     return memory.back().Data();
   }
 
   cuda::emulated::EmulatedDriver driver_;
-  std::unique_ptr<cuda::Gpu> gpu_;
+  std::shared_ptr<cuda::Gpu> gpu_;
   std::unique_ptr<cuda::Stream> stream_;
 };
 

@@ -1,5 +1,6 @@
 #include "tests/emulator/emulated_kernels.h"
 
+#include "kernels/attention/attention_device.h"
 #include "kernels/conv/conv_device.h"
 #include "kernels/elementwise/elementwise_device.h"
 #include "kernels/move/move_device.h"
@@ -16,6 +17,9 @@ namespace {
    }},
 
 constexpr EmulatedKernel kKernels[] = {
+#define kFamily "attention"
+#include "kernels/attention/attention_cuda_kernels.inc"
+#undef kFamily
 #define kFamily "conv"
 #include "kernels/conv/conv_cuda_kernels.inc"
 #undef kFamily

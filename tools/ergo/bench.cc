@@ -131,7 +131,7 @@ class Bench final : public Command {
     Status Run(std::span<const TensorView> inputs, Trace* trace) {
       if (session_.GetPlan().late) return session_.RunToTensors(inputs, trace).status();
       session_.Run(inputs, views_, trace);
-      return {};
+      return session_.DeviceStatus();
     }
 
    private:

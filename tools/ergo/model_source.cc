@@ -1,9 +1,11 @@
 #include "tools/ergo/model_source.h"
 
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <filesystem>
 #include <limits>
@@ -11,6 +13,7 @@
 
 #include "formats/model_file.h"
 #include "kernels/base/simd_targets.h"
+#include "kernels/cuda/gpu.h"
 #include "kernels/registry.h"
 #include "tools/ergo/cpu_list.h"
 #include "tools/ergo/limits.h"
@@ -47,6 +50,31 @@ Status CheckForcedKernels(std::string_view text) {
   return {};
 }
 
+// Null for the CPU, also where the GPU that was asked for is not there, which is logged.
+Result<std::shared_ptr<cuda::Gpu>> OpenDevice(const ModelFlags& flags) {
+  std::string_view device = flags.device;
+  if (device == "cpu") return std::shared_ptr<cuda::Gpu>();
+  constexpr std::string_view kCuda = "cuda";
+  int number = 0;
+  bool known = device.starts_with(kCuda);
+  device.remove_prefix(std::min(device.size(), kCuda.size()));
+  if (known && device.starts_with(':')) {
+    const auto [end, error] =
+        std::from_chars(device.data() + 1, device.data() + device.size(), number);
+    known = error == std::errc() && end == device.data() + device.size();
+  } else {
+    known = known && device.empty();
+  }
+  if (!known) return InvalidArgument("--device '{}': use cpu, cuda or cuda:NUMBER", flags.device);
+  Result<std::shared_ptr<cuda::Gpu>> gpu = cuda::OpenSystemGpu(number);
+  if (!gpu.ok()) {
+    spdlog::warn("{} is not there, running on the CPU: {}", flags.device, gpu.status().message());
+    return std::shared_ptr<cuda::Gpu>();
+  }
+  (*gpu)->AllowTf32(flags.tf32);
+  return gpu;
+}
+
 }  // namespace
 
 int64_t MonotonicNs() {
@@ -66,6 +94,11 @@ void DefineModelFlags(CLI::App& app, ModelFlags& flags) {
   app.add_option("--simd", flags.simd_target, "SIMD instruction set, the best one by default")
       ->type_name("TARGET")
       ->envname("ERGO_SIMD_TARGET");
+  app.add_option("--device", flags.device,
+                 "Where to run: cpu, or cuda[:NUMBER] where there is such a GPU, else the CPU")
+      ->type_name("DEVICE")
+      ->capture_default_str();
+  app.add_flag("--tf32", flags.tf32, "Let a GPU round float32 to tf32 in products");
   app.add_option("--pin", flags.pin, "Processors for the threads, one each, round and round")
       ->type_name("0,2-3");
   app.add_flag("--reference", flags.reference, "Only reference kernels: plain loops, slow");
@@ -110,6 +143,7 @@ Result<ModelOptions> ApplyModelFlags(const ModelFlags& flags) {
   options.kernels.reference = flags.reference;
   options.kernels.forced = flags.kernel;
   options.limits = flags.limits.Limits();
+  ERGO_ASSIGN_OR_RETURN(options.gpu, OpenDevice(flags));
   return options;
 }
 

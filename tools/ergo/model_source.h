@@ -31,6 +31,8 @@ struct ModelFlags {
   std::string kernel;
   std::string simd_target;
   bool reference = false;
+  std::string device = "cpu";  // or "cuda", "cuda:1"
+  bool tf32 = false;
   std::string pin;  // processors, see ParseCpuList
   LimitFlags limits;
 };

@@ -57,7 +57,7 @@ Graph WithAStepOfTheHost() {
 
 struct OnDevice {
   cuda::emulated::EmulatedDriver driver;
-  std::unique_ptr<cuda::Gpu> gpu = cuda::emulated::OpenEmulatedGpu(driver);
+  std::shared_ptr<cuda::Gpu> gpu = cuda::emulated::OpenEmulatedGpu(driver);
 };
 
 void ExpectSameResults(Graph graph, OnDevice& device, float tolerance = 2e-5f) {
@@ -65,7 +65,7 @@ void ExpectSameResults(Graph graph, OnDevice& device, float tolerance = 2e-5f) {
   for (const uint32_t seed : {1, 2}) {
     const std::vector<Tensor> inputs = RandomInputs(graph, seed);
     ModelOptions accelerated;
-    accelerated.gpu = device.gpu.get();
+    accelerated.gpu = device.gpu;
     EXPECT_LE(LargestDifference(RunGraph(graph, inputs), RunGraph(graph, inputs, accelerated)),
               tolerance);
   }
@@ -186,7 +186,7 @@ TEST(DeviceExecutorTest, EncodersComputeWhatTheCpuDoes) {
   const std::vector<Tensor> ids = {
       Tensor::FromValues<int64_t>({2, 6}, {3, 19, 0, 7, 7, 1, 12, 11, 2, 5, 6, 18})};
   ModelOptions accelerated;
-  accelerated.gpu = device.gpu.get();
+  accelerated.gpu = device.gpu;
   EXPECT_LE(LargestDifference(RunGraph(graph, ids), RunGraph(graph, ids, accelerated)), 2e-5f);
 }
 
