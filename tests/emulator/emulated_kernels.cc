@@ -3,6 +3,7 @@
 #include "kernels/attention/attention_device.h"
 #include "kernels/conv/conv_device.h"
 #include "kernels/elementwise/elementwise_device.h"
+#include "kernels/gemm/gemm_device.h"
 #include "kernels/move/move_device.h"
 #include "kernels/norm/norm_device.h"
 #include "kernels/pool/pool_device.h"
@@ -25,6 +26,9 @@ constexpr EmulatedKernel kKernels[] = {
 #undef kFamily
 #define kFamily "elementwise"
 #include "kernels/elementwise/elementwise_cuda_kernels.inc"
+#undef kFamily
+#define kFamily "gemm"
+#include "kernels/gemm/gemm_cuda_kernels.inc"
 #undef kFamily
 #define kFamily "move"
 #include "kernels/move/move_cuda_kernels.inc"

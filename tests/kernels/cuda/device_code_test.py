@@ -4,6 +4,8 @@ every architecture, and what ptxas says of its registers and spills."""
 import os
 import pathlib
 import re
+import shutil
+import subprocess
 import sys
 import unittest
 
@@ -16,6 +18,11 @@ ARCHITECTURES = os.environ["ERGO_CUDA_ARCHITECTURES"].split(",")
 MAY_SPILL_BYTES = {"ergo_elementwise_integer": 16}
 # Of 65536 on a multiprocessor: below, at least two blocks of 256 threads are resident.
 MOST_REGISTERS = 128
+# What functions of these names are written for must be in their machine code.
+INSTRUCTIONS = {
+    "ergo_gemm_mma_f16": ["HMMA.16816.F32", "LDSM", "LDGSTS"],
+    "ergo_gemm_mma_bf16": ["HMMA.16816.F32.BF16", "LDSM", "LDGSTS"],
+}
 
 
 def listed_functions():
@@ -59,6 +66,18 @@ class DeviceCode(unittest.TestCase):
             # A fat binary has an entry for each architecture and one of PTX.
             self.assertTrue(image.startswith(bytes.fromhex("50ed55ba")), family)
             self.assertGreater(len(image), 1000, family)
+
+    def test_matrix_instructions_are_in_the_machine_code(self):
+        if not (shutil.which("cuobjdump") and shutil.which("nvdisasm")):
+            self.skipTest("cuobjdump and nvdisasm are not installed")
+        image = str(BUILT / "gemm.fatbin")
+        for arch in ARCHITECTURES:
+            command = ["cuobjdump", "-sass", "-arch", f"sm_{arch}", image]
+            text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            for part in text.split("Function : ")[1:]:
+                name = part.split()[0].removesuffix("_tb")
+                for instruction in INSTRUCTIONS.get(name, []):
+                    self.assertIn(instruction, part, f"{name} for sm_{arch}")
 
 
 if __name__ == "__main__":

@@ -68,6 +68,42 @@ TEST(GemmCudaTest, AsksTheLibraryForWhatTheProblemSays) {
   }
 }
 
+// Sizes around the tiles, with every edge of them, every bias and activation.
+TEST(GemmCudaTest, MatrixInstructions) {
+  CudaBench bench;
+  for (uint32_t seed = 1; seed <= 40; ++seed) {
+    std::mt19937 random(seed);
+    const auto draw = [&](int low, int high) {
+      return std::uniform_int_distribution<int>(low, high)(random);
+    };
+    GemmProblem p{.m = draw(1, 140), .n = 8 * draw(1, 17), .k = 8 * draw(0, 14)};
+    p.dtype = draw(0, 1) == 1 ? DType::kF16 : DType::kBF16;
+    p.trans_b = draw(0, 1) == 1;
+    if (p.trans_b && draw(0, 1) == 1) p.n = draw(1, 140);
+    if (draw(0, 3) == 0) {
+      ASSERT_TRUE(p.SetBatches(Shape{2}, draw(0, 1) == 1 ? Shape{2} : Shape{}).ok());
+    }
+    p.bias = static_cast<GemmBias>(draw(0, 4));
+    p.residual = draw(0, 2) == 0;
+    p.activation = {static_cast<Activation>(draw(0, 8)), 0.1f, 0.7f};
+    if (draw(0, 2) == 0) p.alpha = 0.75f, p.beta = -1.5f;
+    const GemmCase c(p, seed);
+    SCOPED_TRACE(fmt::format("seed {}: {}", seed, Describe(p)));
+    const auto kernel = bench.Make(GemmVariants(), p, "mma");
+    ASSERT_TRUE(kernel);
+    const TestTensor d(p.dtype, ResultShape(p));
+    const TensorView bias = p.bias == GemmBias::kNone ? TensorView() : c.bias.View();
+    const TensorView residual = p.residual ? c.residual.View() : TensorView();
+    bench.Run(*kernel, {c.a.View(), c.b.View(), bias, residual}, {d.View()});
+    if (p.dtype == DType::kF16) {
+      c.ExpectMatches<Float16>(d);
+    } else {
+      c.ExpectMatches<BFloat16>(d);
+    }
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
 TEST(GemmCudaTest, DeclinesWithReasons) {
   const GemmProblem p{.m = 2, .n = 2, .k = 2};
   for (const auto& variant : GemmVariants()) {
