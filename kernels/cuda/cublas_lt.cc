@@ -11,12 +11,14 @@
 #include "kernels/cuda/gpu.h"
 #include "kernels/cuda/shared_library.h"
 
-#define ERGO_CUBLAS_LT_FUNCTIONS(F)                                                \
-  F(cublasLtCreate)                                                                \
-  F(cublasLtDestroy) F(cublasLtMatmul) F(cublasLtMatmulAlgoGetHeuristic)           \
-      F(cublasLtMatmulDescInit_internal) F(cublasLtMatmulDescSetAttribute)         \
-          F(cublasLtMatrixLayoutInit_internal) F(cublasLtMatrixLayoutSetAttribute) \
-              F(cublasLtMatmulPreferenceInit_internal) F(cublasLtMatmulPreferenceSetAttribute)
+// clang-format off
+#define ERGO_CUBLAS_LT_FUNCTIONS(F) \
+  F(cublasLtCreate) F(cublasLtDestroy) F(cublasLtMatmul) \
+  F(cublasLtMatmulAlgoGetHeuristic) F(cublasLtMatmulDescInit_internal) \
+  F(cublasLtMatmulDescSetAttribute) F(cublasLtMatrixLayoutInit_internal) \
+  F(cublasLtMatrixLayoutSetAttribute) F(cublasLtMatmulPreferenceInit_internal) \
+  F(cublasLtMatmulPreferenceSetAttribute)
+// clang-format on
 
 namespace ergo::cuda {
 namespace {

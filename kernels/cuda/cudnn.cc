@@ -15,11 +15,13 @@
 #include "kernels/cuda/gpu.h"
 #include "kernels/cuda/shared_library.h"
 
-#define ERGO_CUDNN_FUNCTIONS(F)                                                                \
-  F(cudnnCreate)                                                                               \
-  F(cudnnDestroy) F(cudnnSetStream) F(cudnnGetErrorString) F(cudnnBackendCreateDescriptor)     \
-      F(cudnnBackendDestroyDescriptor) F(cudnnBackendSetAttribute) F(cudnnBackendGetAttribute) \
-          F(cudnnBackendFinalize) F(cudnnBackendExecute)
+// clang-format off
+#define ERGO_CUDNN_FUNCTIONS(F) \
+  F(cudnnCreate) F(cudnnDestroy) F(cudnnSetStream) F(cudnnGetErrorString) \
+  F(cudnnBackendCreateDescriptor) F(cudnnBackendDestroyDescriptor) \
+  F(cudnnBackendSetAttribute) F(cudnnBackendGetAttribute) F(cudnnBackendFinalize) \
+  F(cudnnBackendExecute)
+// clang-format on
 
 namespace ergo::cuda {
 namespace {

@@ -13,19 +13,19 @@
 
 // The functions that are used. cuda.h renames some of them to their newest version, and both the
 // type and the symbol are what it renames to.
-#define ERGO_CUDA_FUNCTIONS(F)                                                                     \
-  F(cuInit)                                                                                        \
-  F(cuGetErrorName) F(cuDriverGetVersion) F(cuDeviceGetCount) F(cuDeviceGet) F(cuDeviceGetName)    \
-      F(cuDeviceGetAttribute) F(cuDeviceTotalMem) F(cuDevicePrimaryCtxRetain)                      \
-          F(cuDevicePrimaryCtxRelease) F(cuCtxSetCurrent) F(cuMemGetInfo) F(cuMemAlloc)            \
-              F(cuMemFree) F(cuMemHostAlloc) F(cuMemFreeHost) F(cuMemcpyAsync) F(cuMemsetD8Async)  \
-                  F(cuStreamCreate) F(cuStreamDestroy) F(cuStreamSynchronize) F(cuStreamWaitEvent) \
-                      F(cuStreamBeginCapture) F(cuStreamEndCapture) F(cuEventCreate)               \
-                          F(cuEventDestroy) F(cuEventRecord) F(cuEventQuery) F(cuLaunchHostFunc)   \
-                              F(cuLaunchKernel) F(cuGraphInstantiateWithFlags)                     \
-                                  F(cuGraphExecUpdate) F(cuGraphLaunch) F(cuGraphDestroy)          \
-                                      F(cuGraphExecDestroy) F(cuModuleLoadData) F(cuModuleUnload)  \
-                                          F(cuModuleGetFunction) F(cuFuncSetAttribute)
+// clang-format off
+#define ERGO_CUDA_FUNCTIONS(F) \
+  F(cuInit) F(cuGetErrorName) F(cuDriverGetVersion) F(cuDeviceGetCount) F(cuDeviceGet) \
+  F(cuDeviceGetName) F(cuDeviceGetAttribute) F(cuDeviceTotalMem) \
+  F(cuDevicePrimaryCtxRetain) F(cuDevicePrimaryCtxRelease) F(cuCtxSetCurrent) \
+  F(cuMemGetInfo) F(cuMemAlloc) F(cuMemFree) F(cuMemHostAlloc) F(cuMemFreeHost) \
+  F(cuMemcpyAsync) F(cuMemsetD8Async) F(cuStreamCreate) F(cuStreamDestroy) \
+  F(cuStreamSynchronize) F(cuStreamWaitEvent) F(cuStreamBeginCapture) \
+  F(cuStreamEndCapture) F(cuEventCreate) F(cuEventDestroy) F(cuEventRecord) \
+  F(cuEventQuery) F(cuLaunchHostFunc) F(cuLaunchKernel) F(cuGraphInstantiateWithFlags) \
+  F(cuGraphExecUpdate) F(cuGraphLaunch) F(cuGraphDestroy) F(cuGraphExecDestroy) \
+  F(cuModuleLoadData) F(cuModuleUnload) F(cuModuleGetFunction) F(cuFuncSetAttribute)
+// clang-format on
 
 namespace ergo::cuda {
 namespace {
