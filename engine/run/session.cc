@@ -7,6 +7,7 @@
 
 #include "engine/device/device_program.h"
 #include "engine/run/evaluation.h"
+#include "engine/run/flush_denormals.h"
 #include "engine/run/graph_runner.h"
 
 namespace ergo {
@@ -89,6 +90,7 @@ struct Session::Frame {
 
   void Run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs,
            Trace* trace) {
+    const FlushDenormals flush;
     for (const Patch& p : input_reads)
       operands[p.step].inputs[p.operand].data = inputs[p.port].data;
     for (const Patch& p : output_reads) {

@@ -15,6 +15,8 @@
 #include <string>
 #include <thread>
 
+#include "engine/run/flush_denormals.h"
+
 namespace ergo {
 namespace {
 
@@ -79,6 +81,7 @@ struct ThreadPool::Impl {
     if (static_cast<size_t>(worker) < options.pin_cpus.size()) {
       PinCurrentThread(options.pin_cpus[static_cast<size_t>(worker)]);
     }
+    const FlushDenormals flush;  // as the sessions that hand over work
     uint32_t seen = 0;
     while (!stop.load()) {
       seen = WaitForChange(seen);
