@@ -3,7 +3,8 @@
 #include "kernels/attention/attention.h"
 #include "kernels/attention/kv_cache.h"
 #include "kernels/conv/conv.h"
-#include "kernels/conv/conv_pair.h"
+#include "kernels/conv_nhwc/conv_nhwc.h"
+#include "kernels/conv_nhwc/expand_depthwise.h"
 #include "kernels/conv_transpose/conv_transpose.h"
 #include "kernels/einsum/einsum.h"
 #include "kernels/elementwise/elementwise.h"
@@ -19,6 +20,7 @@
 #include "kernels/ngram/ngram.h"
 #include "kernels/norm/norm.h"
 #include "kernels/pool/pool.h"
+#include "kernels/pool/pool_nhwc.h"
 #include "kernels/qgemm/qgemm.h"
 #include "kernels/qlinear/qlinear.h"
 #include "kernels/quantize/quantize.h"
@@ -48,7 +50,8 @@ std::vector<KernelInfo> AllKernels() {
   Add(all, TensorScatterVariants());
   Add(all, CausalConvVariants());
   Add(all, ConvVariants());
-  Add(all, ConvPairVariants());
+  Add(all, ExpandDepthwiseVariants());
+  Add(all, NhwcConvVariants());
   Add(all, ConvTransposeVariants());
   Add(all, EinsumVariants());
   Add(all, UnaryVariants());
@@ -78,6 +81,7 @@ std::vector<KernelInfo> AllKernels() {
   Add(all, LpNormVariants());
   Add(all, LrnVariants());
   Add(all, PoolVariants());
+  Add(all, NhwcPoolVariants());
   Add(all, QGemmVariants());
   Add(all, QConvVariants());
   Add(all, QMatMulVariants());

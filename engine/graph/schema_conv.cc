@@ -75,31 +75,9 @@ Status InferConv(InferContext& context) {
   return context.SetOutput(0, dtype, SymbolicShape(std::move(dims)));
 }
 
-// X, W1, B1, W2, B2: the attributes are those of the second convolution, which has a channel a
-// group; the first is pointwise.
-Status InferExpandDepthwise(InferContext& context) {
-  const DType dtype = context.InputType(0);
-  const SymbolicShape& x = context.InputShape(0);
-  const SymbolicShape& w = context.InputShape(3);
-  if (!x.RankKnown() || !w.RankKnown()) return context.SetOutput(0, dtype, {});
-  if (x.Rank() != 4 || w.Rank() != 4) {
-    return InvalidArgument("input {} and weights {} where four dimensions are needed", x.ToString(),
-                           w.ToString());
-  }
-  std::vector<Dim> dims = {x[0], w[0], Dim(), Dim()};
-  ERGO_ASSIGN_OR_RETURN(const WindowAttributes attributes,
-                        ReadWindowAttributes(context.GetNode(), 2, KernelDims(w)));
-  for (int i = 0; i < 2; ++i) {
-    ERGO_ASSIGN_OR_RETURN(dims[static_cast<size_t>(i + 2)],
-                          WindowOutputDim(attributes, i, x[i + 2]));
-  }
-  return context.SetOutput(0, dtype, SymbolicShape(std::move(dims)));
-}
-
 constexpr OpSchema kSchemas[] = {
     {"", "Conv", 1, 2, 3, 1, 1, InferConv},
     {"ergo", "FusedConv", 1, 2, 4, 1, 1, InferConv},
-    {"ergo", "ExpandDepthwise", 1, 4, 5, 1, 1, InferExpandDepthwise},
 };
 
 }  // namespace

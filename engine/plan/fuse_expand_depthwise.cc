@@ -9,11 +9,11 @@ namespace ergo {
 namespace {
 
 // Of the expanded tensor: what is smaller stays in the cache between two kernels, too.
-constexpr int64_t kLeastExpandedBytes = 2 << 20;
+constexpr int64_t kLeastExpandedBytes = 1 << 20;
 
 // Weights [M, C, h, w] that are known, of a float convolution without residual; null otherwise.
 const Tensor* Weights(const Graph& graph, const Node& node) {
-  if (node.domain != "ergo" || node.op != "FusedConv" || node.HasInput(3)) return nullptr;
+  if (node.domain != "ergo" || node.op != "NhwcConv" || node.HasInput(3)) return nullptr;
   const Tensor* weights = graph.Constant(node.Input(1));
   if (weights == nullptr || weights->Type() != DType::kF32) return nullptr;
   return weights->GetShape().Rank() == 4 ? weights : nullptr;
@@ -25,7 +25,8 @@ bool IsPointwise(const Graph& graph, const Node& node) {
   if (weights == nullptr || !x || x->Rank() != 4 || node.IntAttr("group", 1) != 1) return false;
   const auto attributes = ReadWindowAttributes(node, 2, weights->GetShape().Dims().subspan(2));
   if (!attributes.ok()) return false;
-  const Result<Window> window = ResolveWindow(*attributes, x->Dims().subspan(2));
+  if (node.IntAttr("planar_input", 0) != 0) return false;
+  const Result<Window> window = ResolveWindow(*attributes, x->Dims().subspan(1, 2));
   return window.ok() && window->IsPointwise();
 }
 

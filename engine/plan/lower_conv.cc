@@ -2,7 +2,6 @@
 #include "engine/plan/fused_activation.h"
 #include "engine/plan/lowering.h"
 #include "kernels/conv/conv.h"
-#include "kernels/conv/conv_pair.h"
 
 namespace ergo {
 namespace {
@@ -36,37 +35,9 @@ Status LowerConv(LowerContext& context) {
   return context.Emit(ConvVariants(), problem, {In(0), In(1), In(2), In(3)}, {Out(0)});
 }
 
-// A pointwise convolution and the depthwise one behind it (engine/plan/fuse_expand_depthwise.h).
-Status LowerExpandDepthwise(LowerContext& context) {
-  const Node& node = context.GetNode();
-  const Shape &x = context.InputShape(0), &w1 = context.InputShape(1), &w2 = context.InputShape(3);
-  if (x.Rank() != 4 || w1 != Shape{w2[0], x[1], 1, 1}) {
-    return InvalidArgument("input {} and weights {}", x.ToString(), w1.ToString());
-  }
-  ConvPairProblem problem;
-  ConvProblem &expand = problem.expand, &depthwise = problem.depthwise;
-  expand.dtype = depthwise.dtype = context.InputType(0);
-  expand.batch = depthwise.batch = x[0];
-  expand.in_channels = x[1];
-  expand.out_channels = w1[0];
-  expand.window.in = expand.window.out = {1, x[2], x[3]};
-  expand.has_bias = context.HasInput(2);
-  ERGO_ASSIGN_OR_RETURN(expand.activation, ReadFusedActivation(node, "expand_"));
-  depthwise.groups = depthwise.in_channels = depthwise.out_channels = w2[0];
-  ERGO_ASSIGN_OR_RETURN(const WindowAttributes attributes,
-                        ReadWindowAttributes(node, 2, w2.Dims().subspan(2)));
-  ERGO_ASSIGN_OR_RETURN(depthwise.window, ResolveWindow(attributes, x.Dims().subspan(2)));
-  depthwise.has_bias = context.HasInput(4);
-  ERGO_ASSIGN_OR_RETURN(depthwise.activation, ReadFusedActivation(node));
-  if (const Tensor* weights = context.InputConstant(1)) expand.weights = weights->Data();
-  if (const Tensor* weights = context.InputConstant(3)) depthwise.weights = weights->Data();
-  return context.Emit(ConvPairVariants(), problem, {In(0), In(1), In(2), In(3), In(4)}, {Out(0)});
-}
-
 constexpr Lowering kLowerings[] = {
     {"", "Conv", LowerConv},
     {"ergo", "FusedConv", LowerConv},
-    {"ergo", "ExpandDepthwise", LowerExpandDepthwise},
 };
 
 }  // namespace

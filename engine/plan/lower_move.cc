@@ -17,10 +17,22 @@ Status LowerAlias(LowerContext& context) {
   return {};
 }
 
+// The axes of more than one element keep their order.
+bool MovesOnlyOnes(const Shape& shape, std::span<const int> perm) {
+  int last = -1;
+  for (const int axis : perm) {
+    if (shape[axis] == 1) continue;
+    if (axis < last) return false;
+    last = axis;
+  }
+  return true;
+}
+
 Status LowerTranspose(LowerContext& context) {
   const Shape& input = context.InputShape(0);
   ERGO_ASSIGN_OR_RETURN(const std::vector<int> perm,
                         TransposePermutation(context.GetNode().IntsAttr("perm"), input.Rank()));
+  if (MovesOnlyOnes(input, perm)) return LowerAlias(context);
   return EmitStridedCopy(context, move::TransposeCopy(context.InputType(0), input, perm));
 }
 

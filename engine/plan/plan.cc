@@ -7,6 +7,7 @@
 
 #include "engine/expand/expand.h"
 #include "engine/graph/op_schema.h"
+#include "engine/plan/choose_layout.h"
 #include "engine/plan/copy_kernel.h"
 #include "engine/plan/data_dependent.h"
 #include "engine/plan/fold.h"
@@ -18,6 +19,12 @@
 
 namespace ergo {
 namespace {
+
+// How people and kernel choices know the node: a node that layout gave another operator keeps the
+// label that it has in the graph.
+std::string LabelOf(const Node& node) {
+  return node.StringAttr(kStandsFor, node.Label());
+}
 
 class Planner {
  public:
@@ -34,9 +41,10 @@ class Planner {
     ERGO_ASSIGN_OR_RETURN(plan_->folded_nodes,
                           FoldConstants(graph_, NarrowConstants::kWiden, budget_));
     plan_->options = options_;
-    // Who names variants of conv, or wants the reference, means each convolution.
+    // Who names variants of conv, or wants the reference, means each convolution as it stands.
     if (!options_.kernels.reference && options_.kernels.ForcedVariant("conv").empty() &&
         options_.gpu == nullptr) {
+      plan_->layout_conversions = ChooseLayout(graph_).conversions;
       FuseExpandDepthwise(graph_);
     }
     const auto values = static_cast<size_t>(graph_.ValueCount());
@@ -199,7 +207,7 @@ class Planner {
     SelectOptions chosen = options_.kernels;
     if (options_.choices != nullptr && options_.gpu == nullptr && chosen.forced.empty() &&
         !chosen.reference) {
-      chosen.forced = options_.choices->For(node.Label());
+      chosen.forced = options_.choices->For(LabelOf(node));
     }
     std::optional<NodeLowering> attempt;
     const auto lower = [&](const SelectOptions& kernels) {
@@ -252,7 +260,7 @@ class Planner {
       std::vector<int> inputs, outputs;
       for (const Operand& operand : recorded.inputs) inputs.push_back(tensor_of(operand));
       for (const Operand& operand : recorded.outputs) outputs.push_back(tensor_of(operand));
-      AppendStep(node.Label(), node.op, std::move(recorded.selected), recorded.cost,
+      AppendStep(LabelOf(node), node.op, std::move(recorded.selected), recorded.cost,
                  std::move(inputs), std::move(outputs));
       plan_->steps.back().candidates = std::move(recorded.candidates);
     }

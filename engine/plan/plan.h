@@ -116,7 +116,8 @@ class Plan {
   size_t tensor_bytes = 0;    // sum over all arena tensors: what the arena would take without reuse
   size_t constant_bytes = 0;  // constants that steps still read
   int folded_nodes = 0;       // nodes of the graph whose results became constants here
-  PlanOptions options;        // that the plan was made with
+  int layout_conversions = 0;        // copies from one layout of images to the other
+  PlanOptions options;               // that the plan was made with
   std::unique_ptr<LateRegion> late;  // null where everything is planned: the common case
 };
 

@@ -55,6 +55,13 @@ HWY_INLINE void StoreTail(hn::Vec<D> v, D d, T* HWY_RESTRICT to, size_t count) {
   for (size_t i = 0; i < count; ++i) to[i] = lanes[i];
 }
 
+// min(max(v, low), high) in two operations. NaN stays NaN: of two operands x86 returns the second
+// where one is NaN, and other machines return NaN.
+template <class V>
+HWY_INLINE V ClampVector(V v, V low, V high) {
+  return hn::Min(high, hn::Max(low, v));
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace ergo
 HWY_AFTER_NAMESPACE();

@@ -52,8 +52,10 @@ double Growth(int64_t tile) {
   }
 }
 
-// G w G^T of one 3x3 filter, in double.
-void TransformFilter(std::span<const FilterRow> g, const float* w, double* to) {
+}  // namespace
+
+void TransformWinogradFilter(int64_t tile, const float* w, double* to) {
+  const std::span<const FilterRow> g = FilterTransform(tile);
   double half[kMaxAlpha][3];
   for (size_t i = 0; i < g.size(); ++i) {
     for (size_t j = 0; j < 3; ++j) {
@@ -66,6 +68,8 @@ void TransformFilter(std::span<const FilterRow> g, const float* w, double* to) {
     }
   }
 }
+
+namespace {
 
 Status CheckFits(const ConvProblem& problem) {
   ERGO_RETURN_IF_ERROR(CheckConv(problem));
@@ -128,7 +132,6 @@ int64_t WinogradPlan::MicroRows(int64_t remaining) const {
 }
 
 void WinogradPlan::PackWeights(const float* weights, float* packed) const {
-  const std::span<const FilterRow> g = FilterTransform(tile);
   const int64_t depth = problem.GroupInChannels();
   const int64_t product_elements = problem.out_channels * depth;
   const int64_t group_channels = problem.GroupOutChannels();
@@ -139,7 +142,7 @@ void WinogradPlan::PackWeights(const float* weights, float* packed) const {
       const int64_t rows = MicroRows(end - first);
       for (int64_t row = 0; row < rows; ++row) {
         for (int64_t c = 0; c < depth; ++c) {
-          TransformFilter(g, weights + ((first + row) * depth + c) * 9, transformed);
+          TransformWinogradFilter(tile, weights + ((first + row) * depth + c) * 9, transformed);
           float* to = packed + first * depth + c * rows + row;
           for (int64_t p = 0; p < Products(); ++p) {
             to[p * product_elements] = static_cast<float>(transformed[p]);

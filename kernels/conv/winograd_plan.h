@@ -75,6 +75,9 @@ struct WinogradPlan {
   int64_t CeilRows() const { return (TotalRows() + block_rows - 1) / block_rows; }
 };
 
+// G w G^T of one 3x3 filter `w`: (tile + 2) squared numbers, in double.
+void TransformWinogradFilter(int64_t tile, const float* w, double* to);
+
 // |error| of one output against exact arithmetic. `peak` bounds |X| over the whole input times the
 // sum of |W| over the taps and input channels of the output channel, plus |B| + |Z| of the element:
 // what a tile's other outputs look at takes part in this one's rounding, so that the bound does not

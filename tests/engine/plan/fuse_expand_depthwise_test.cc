@@ -12,19 +12,21 @@ namespace {
 
 using testing::GraphBuilder;
 
-// An inverted residual block: 48 channels of `size` x `size`, twice.
+// A convolution, and an inverted residual block behind it: 48 channels of `size` x `size`, and half
+// of that.
 Graph Block(int64_t size, bool hidden_is_output = false) {
   GraphBuilder g;
-  const ValueId x = g.Input("x", DType::kF32, Shape{1, 16, size, size});
+  const ValueId x = g.Input("x", DType::kF32, Shape{1, 3, 2 * size, 2 * size});
   const ValueId six = g.Constant(Tensor::Scalar<float>(6)),
                 zero = g.Constant(Tensor::Scalar<float>(0));
-  const ValueId expand = g.Op("Conv", {x, g.Weights({48, 16, 1, 1}, 0.3f), g.Weights({48})});
+  const std::vector<int64_t> pads = {1, 1, 1, 1}, two = {2, 2};
+  const ValueId first =
+      g.Op("Conv", {x, g.Weights({16, 3, 3, 3}, 0.3f)}, {{"strides", two}, {"pads", pads}});
+  const ValueId expand = g.Op("Conv", {first, g.Weights({48, 16, 1, 1}, 0.3f), g.Weights({48})});
   const ValueId hidden = g.Op("Clip", {expand, zero, six});
   const ValueId depthwise = g.Op("Conv", {hidden, g.Weights({48, 1, 3, 3}, 0.3f)},
-                                 {{"group", int64_t{48}},
-                                  {"strides", std::vector<int64_t>{2, 2}},
-                                  {"pads", std::vector<int64_t>{1, 1, 1, 1}}});
-  const ValueId y = g.Op("Relu", {depthwise});
+                                 {{"group", int64_t{48}}, {"strides", two}, {"pads", pads}});
+  const ValueId y = g.Op("GlobalAveragePool", {g.Op("Relu", {depthwise})});
   return g.Build(hidden_is_output ? std::vector<ValueId>{y, hidden} : std::vector<ValueId>{y});
 }
 
@@ -38,20 +40,24 @@ std::vector<std::string> Operators(Graph graph, const PlanOptions& options) {
   return operators;
 }
 
+bool HasPair(const std::vector<std::string>& operators) {
+  return std::ranges::find(operators, "ExpandDepthwise") != operators.end();
+}
+
 TEST(FuseExpandDepthwiseTest, FusesALargePair) {
-  EXPECT_THAT(Operators(Block(128), {}), ::testing::ElementsAre("ExpandDepthwise"));
+  EXPECT_THAT(Operators(Block(128), {}),
+              ::testing::ElementsAre("NhwcConv", "ExpandDepthwise", "ReduceMean"));
 }
 
 TEST(FuseExpandDepthwiseTest, LeavesAloneWhatIsSmallOrReadElsewhere) {
-  const std::vector<std::string> two = {"FusedConv", "FusedConv"};
-  EXPECT_EQ(Operators(Block(32), {}), two);
-  EXPECT_EQ(Operators(Block(128, true), {}), two);
+  EXPECT_FALSE(HasPair(Operators(Block(32), {})));
+  EXPECT_FALSE(HasPair(Operators(Block(128, true), {})));
   PlanOptions forced;
   forced.kernels.forced = "conv=implicit_gemm";
   EXPECT_EQ(Operators(Block(128), forced).front(), "FusedConv");
   PlanOptions reference;
   reference.kernels.reference = true;
-  EXPECT_EQ(Operators(Block(128), reference), two);
+  EXPECT_EQ(Operators(Block(128), reference).front(), "FusedConv");
 }
 
 TEST(FuseExpandDepthwiseTest, ComputesTheSame) {

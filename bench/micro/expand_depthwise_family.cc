@@ -1,13 +1,13 @@
 #include "bench/micro/family.h"
 #include "bench/micro/window_text.h"
-#include "kernels/conv/conv_pair.h"
+#include "kernels/conv_nhwc/expand_depthwise.h"
 
 namespace ergo::micro {
 namespace {
 
 MadeCase Make(ShapeText& shape) {
   ERGO_ASSIGN_OR_RETURN(const std::vector<int64_t> dims, shape.Dims(3, 3));
-  auto made = std::make_unique<ProblemCase<ConvPairProblem>>(ConvPairVariants());
+  auto made = std::make_unique<ProblemCase<ExpandDepthwiseProblem>>(ExpandDepthwiseVariants());
   ConvProblem &expand = made->problem.expand, &depthwise = made->problem.depthwise;
   expand.in_channels = dims[0];
   ERGO_ASSIGN_OR_RETURN(expand.out_channels, shape.Number("m", 6 * dims[0]));
@@ -18,7 +18,7 @@ MadeCase Make(ShapeText& shape) {
     conv->has_bias = true;
     conv->activation.kind = Activation::kRelu;
   }
-  ERGO_RETURN_IF_ERROR(CheckConvPair(made->problem));
+  ERGO_RETURN_IF_ERROR(CheckExpandDepthwise(made->problem));
   made->AddInput(expand.InputElements());
   expand.weights = made->AddInput(expand.WeightElements());
   made->AddInput(expand.out_channels);
@@ -36,10 +36,10 @@ MadeCase Make(ShapeText& shape) {
 
 }  // namespace
 
-const Family& ConvPairFamily() {
+const Family& ExpandDepthwiseFamily() {
   static const Family family{
-      "conv_pair",
-      "CxHxW[,mCHANNELS],k3[,s1][,p1]; pointwise to M channels (6 C), then "
+      "expand_depthwise",
+      "CxHxW[,mCHANNELS],k3[,s1][,p1]; channels innermost; pointwise to M channels (6 C), then "
       "depthwise; bias and relu behind both",
       {"16x112x112,k3,s2,p1", "24x56x56,k3,p1", "32x28x28,k3,p1", "64x14x14,k3,p1"},
       {"4x9x11,k3,p1", "3x8x8,m16,k3,s2,p1"},

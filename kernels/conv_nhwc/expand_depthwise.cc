@@ -1,4 +1,4 @@
-#include "kernels/conv/conv_pair.h"
+#include "kernels/conv_nhwc/expand_depthwise.h"
 
 #include <memory>
 #include <utility>
@@ -7,10 +7,10 @@ namespace ergo {
 namespace {
 
 // The two references, with the expanded tensor in the workspace.
-class ConvPairReference final : public Kernel {
+class ExpandDepthwiseReference final : public Kernel {
  public:
-  ConvPairReference(const ConvPairProblem& problem, std::unique_ptr<Kernel> expand,
-                    std::unique_ptr<Kernel> depthwise)
+  ExpandDepthwiseReference(const ExpandDepthwiseProblem& problem, std::unique_ptr<Kernel> expand,
+                           std::unique_ptr<Kernel> depthwise)
       : problem_(problem), expand_(std::move(expand)), depthwise_(std::move(depthwise)) {}
 
   size_t WorkspaceBytes() const override {
@@ -31,19 +31,16 @@ class ConvPairReference final : public Kernel {
     return i < args.inputs.size() ? args.inputs[i] : TensorView();
   }
 
-  ConvPairProblem problem_;
+  ExpandDepthwiseProblem problem_;
   std::unique_ptr<Kernel> expand_, depthwise_;
 };
 
 }  // namespace
 
-Status CheckConvPair(const ConvPairProblem& problem) {
+Status CheckExpandDepthwise(const ExpandDepthwiseProblem& problem) {
   const ConvProblem &first = problem.expand, &second = problem.depthwise;
-  ERGO_RETURN_IF_ERROR(CheckConv(first));
-  ERGO_RETURN_IF_ERROR(CheckConv(second));
-  if (first.dtype != DType::kF32 || second.dtype != DType::kF32) {
-    return Unsupported("pairs of {}", DTypeName(first.dtype));
-  }
+  ERGO_RETURN_IF_ERROR(CheckNhwcConv({first}));
+  ERGO_RETURN_IF_ERROR(CheckNhwcConv({second}));
   if (!first.window.IsPointwise() || first.groups != 1 || second.GroupInChannels() != 1 ||
       second.out_channels != second.in_channels || first.has_residual || second.has_residual) {
     return InvalidArgument("not a pointwise and a depthwise convolution: {} and {}",
@@ -56,7 +53,7 @@ Status CheckConvPair(const ConvPairProblem& problem) {
   return {};
 }
 
-KernelCost CostOf(const ConvPairProblem& problem) {
+KernelCost CostOf(const ExpandDepthwiseProblem& problem) {
   const KernelCost first = CostOf(problem.expand), second = CostOf(problem.depthwise);
   KernelCost cost;
   cost.flops = first.flops + second.flops;
@@ -65,19 +62,20 @@ KernelCost CostOf(const ConvPairProblem& problem) {
   return cost;
 }
 
-MadeKernel MakeConvPairReference(const ConvPairProblem& problem, const MakeContext& context) {
-  ERGO_RETURN_IF_ERROR(CheckConvPair(problem));
-  ERGO_ASSIGN_OR_RETURN(auto expand, MakeConvReference(problem.expand, context));
-  ERGO_ASSIGN_OR_RETURN(auto depthwise, MakeConvReference(problem.depthwise, context));
+MadeKernel MakeExpandDepthwiseReference(const ExpandDepthwiseProblem& problem,
+                                        const MakeContext& context) {
+  ERGO_RETURN_IF_ERROR(CheckExpandDepthwise(problem));
+  ERGO_ASSIGN_OR_RETURN(auto expand, MakeNhwcConvReference({problem.expand}, context));
+  ERGO_ASSIGN_OR_RETURN(auto depthwise, MakeNhwcConvReference({problem.depthwise}, context));
   return MadeKernel(
-      std::make_unique<ConvPairReference>(problem, std::move(expand), std::move(depthwise)));
+      std::make_unique<ExpandDepthwiseReference>(problem, std::move(expand), std::move(depthwise)));
 }
 
-std::span<const KernelVariant<ConvPairProblem>> ConvPairVariants() {
-  static constexpr KernelVariant<ConvPairProblem> kVariants[] = {
+std::span<const KernelVariant<ExpandDepthwiseProblem>> ExpandDepthwiseVariants() {
+  static constexpr KernelVariant<ExpandDepthwiseProblem> kVariants[] = {
 #define ERGO_KERNEL_VARIANT(name, device, dtypes, layout, needs, make) \
-  {{"conv_pair", #name, Device::device, dtypes, layout, needs}, make},
-#include "kernels/conv/conv_pair_variants.inc"
+  {{"expand_depthwise", #name, Device::device, dtypes, layout, needs}, make},
+#include "kernels/conv_nhwc/expand_depthwise_variants.inc"
 #undef ERGO_KERNEL_VARIANT
   };
   return kVariants;

@@ -1,4 +1,4 @@
-#include "kernels/conv/conv_pair.h"
+#include "kernels/conv_nhwc/expand_depthwise.h"
 
 #include <gtest/gtest.h>
 
@@ -19,9 +19,9 @@ using ::ergo::testing::ThreadedFor;
 
 constexpr int kMaxWorkers = 3;
 
-ConvPairProblem Pair(int64_t in, int64_t hidden, int64_t height, int64_t width, int64_t kernel,
-                     int64_t stride) {
-  ConvPairProblem pair;
+ExpandDepthwiseProblem Pair(int64_t in, int64_t hidden, int64_t height, int64_t width,
+                            int64_t kernel, int64_t stride) {
+  ExpandDepthwiseProblem pair;
   ConvProblem &expand = pair.expand, &depthwise = pair.depthwise;
   expand.in_channels = in;
   expand.out_channels = hidden;
@@ -39,7 +39,7 @@ ConvPairProblem Pair(int64_t in, int64_t hidden, int64_t height, int64_t width, 
 // Y of every variant that takes the pair, with known weights, against the reference.
 class PairChecker {
  public:
-  PairChecker(const ConvPairProblem& pair, std::mt19937& random)
+  PairChecker(const ExpandDepthwiseProblem& pair, std::mt19937& random)
       : pair_(pair),
         x_(DType::kF32, Shape{pair.expand.InputElements()}),
         w1_(DType::kF32, Shape{pair.expand.WeightElements()}),
@@ -54,9 +54,9 @@ class PairChecker {
   void Run(std::map<std::string_view, int>& accepted) {
     SerialFor serial;
     ThreadedFor threads(kMaxWorkers);
-    const TestTensor want = Compute(*MakeReference(ConvPairVariants(), pair_), serial);
+    const TestTensor want = Compute(*MakeReference(ExpandDepthwiseVariants(), pair_), serial);
     ForEachSimdTarget([&](const std::string&) {
-      for (const auto& variant : ConvPairVariants()) {
+      for (const auto& variant : ExpandDepthwiseVariants()) {
         SCOPED_TRACE(variant.info.variant);
         PackCache packs;
         const MadeKernel made = variant.make(pair_, {kMaxWorkers, &packs, true});
@@ -95,17 +95,17 @@ class PairChecker {
     return 2 * (ConvErrorBound(pair_.depthwise, magnitude) + 2 * taps * hidden);
   }
 
-  ConvPairProblem pair_;
+  ExpandDepthwiseProblem pair_;
   TestTensor x_, w1_, b1_, w2_, b2_;
 };
 
-TEST(ConvPairTest, VariantsAgreeWithTheReference) {
+TEST(ExpandDepthwiseTest, VariantsAgreeWithTheReference) {
   std::map<std::string_view, int> accepted;
   std::mt19937 random(20261124);
   for (int round = 0; round < 60 && !HasFailure(); ++round) {
     const bool large = round % 20 == 0;
     const int64_t hidden = round % 7 == 0 ? Draw(random, 1, 60) : 8 * Draw(random, 1, 14);
-    ConvPairProblem pair =
+    ExpandDepthwiseProblem pair =
         Pair(Draw(random, 1, 40), hidden, Draw(random, 1, large ? 90 : 25),
              Draw(random, 1, large ? 110 : 25), 1 + 2 * Draw(random, 0, 2), Draw(random, 1, 3));
     pair.expand.batch = pair.depthwise.batch = Draw(random, 0, 9) == 0 ? 0 : Draw(random, 1, 2);
@@ -121,19 +121,21 @@ TEST(ConvPairTest, VariantsAgreeWithTheReference) {
     pair.expand.activation = {Activation::kClip, 0, 6};
     pair.depthwise.activation.kind = round % 2 == 0 ? Activation::kSilu : Activation::kNone;
     SCOPED_TRACE(pair.expand.ToString() + " -> " + pair.depthwise.ToString());
-    ASSERT_TRUE(CheckConvPair(pair).ok()) << CheckConvPair(pair).ToString();
+    ASSERT_TRUE(CheckExpandDepthwise(pair).ok()) << CheckExpandDepthwise(pair).ToString();
     PairChecker(pair, random).Run(accepted);
   }
-  for (const auto& variant : ConvPairVariants()) {
+  for (const auto& variant : ExpandDepthwiseVariants()) {
     EXPECT_GT(accepted[variant.info.variant], 40) << variant.info.variant;
   }
 }
 
-TEST(ConvPairTest, RefusesWhatIsNoPair) {
-  const ConvPairProblem good = Pair(4, 8, 9, 9, 3, 1);
-  EXPECT_TRUE(CheckConvPair(good).ok());
-  const auto code = [](const ConvPairProblem& pair) { return CheckConvPair(pair).code(); };
-  ConvPairProblem pair = good;
+TEST(ExpandDepthwiseTest, RefusesWhatIsNoPair) {
+  const ExpandDepthwiseProblem good = Pair(4, 8, 9, 9, 3, 1);
+  EXPECT_TRUE(CheckExpandDepthwise(good).ok());
+  const auto code = [](const ExpandDepthwiseProblem& pair) {
+    return CheckExpandDepthwise(pair).code();
+  };
+  ExpandDepthwiseProblem pair = good;
   pair.expand.window.in = pair.expand.window.out = {1, 9, 8};
   EXPECT_EQ(code(pair), StatusCode::kInvalidArgument);
   pair = good;
