@@ -122,6 +122,8 @@ class HostileTest : public testing::TestWithParam<RingKind> {
     ASSERT_TRUE(server.ok()) << server.status().ToString();
     server_ = std::move(server).value();
     innocent_ = std::thread([this] { AskInnocently(); });
+    // Its connection is there before any of the test's.
+    while (innocent_answers_ == 0 && !innocent_failed_) std::this_thread::yield();
   }
 
   void TearDown() override {
