@@ -12,6 +12,11 @@
 #include "kernels/base/aligned_buffer.h"
 #include "kernels/cuda/simt.h"
 
+#if defined(__GNUC__) && !defined(__clang__)
+// g++ takes swapcontext for a function that returns twice, as setjmp does; it comes back once.
+#pragma GCC diagnostic ignored "-Wclobbered"
+#endif
+
 namespace ergo::cuda::emulated {
 namespace {
 
