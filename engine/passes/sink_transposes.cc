@@ -2,32 +2,14 @@
 // op(transpose(x)) becomes transpose(op(x)). That is how graphs of channels-last frameworks lose
 // the transposes around each convolution.
 #include <algorithm>
-#include <array>
 
-#include "engine/graph/move_params.h"
+#include "engine/graph/op_classes.h"
 #include "engine/graph/op_schema.h"
 #include "engine/passes/passes.h"
 #include "engine/passes/permutation.h"
 
 namespace ergo {
 namespace {
-
-constexpr std::array<std::string_view, 33> kUnary = {
-    "Abs",       "Cast",     "Ceil",      "Celu",   "Clip",        "Elu",
-    "Erf",       "Exp",      "Floor",     "Gelu",   "HardSigmoid", "HardSwish",
-    "LeakyRelu", "Log",      "Mish",      "Neg",    "Not",         "Reciprocal",
-    "Relu",      "Round",    "Selu",      "Shrink", "Sigmoid",     "Sign",
-    "Softplus",  "Softsign", "Sqrt",      "Swish",  "Tanh",        "ThresholdedRelu",
-    "Identity",  "IsNaN",    "BitwiseNot"};
-constexpr std::array<std::string_view, 8> kBinary = {"Add", "Div",   "Max", "Min",
-                                                     "Mul", "PRelu", "Pow", "Sub"};
-constexpr std::array<std::string_view, 4> kReductions = {"ReduceMax", "ReduceMean", "ReduceMin",
-                                                         "ReduceSum"};
-
-template <size_t kCount>
-bool IsOneOf(const Node& node, const std::array<std::string_view, kCount>& ops) {
-  return node.domain.empty() && std::ranges::find(ops, node.op) != ops.end();
-}
 
 class Sinker {
  public:
@@ -41,11 +23,11 @@ class Sinker {
  private:
   void Visit(NodeId id) {
     const Node& node = graph_.GetNode(id);
-    if (IsOneOf(node, kUnary)) {
+    if (IsElementwiseUnary(node)) {
       SinkThrough(id, 0);
-    } else if (IsOneOf(node, kBinary) && node.inputs.size() == 2) {
+    } else if (IsElementwiseBinary(node)) {
       SinkThroughBinary(id);
-    } else if (IsOneOf(node, kReductions)) {
+    } else if (IsPlainReduction(node)) {
       SinkThroughReduction(id);
     } else if (node.Is("Concat")) {
       SinkThroughConcat(id);
@@ -150,17 +132,11 @@ class Sinker {
     Node moved = graph_.GetNode(id);
     const auto perm = SolePermutation(moved.inputs[0]);
     if (!perm) return;
-    std::vector<int64_t> axes;
-    if (const std::vector<int64_t>* attribute = moved.IntsAttr("axes")) {
-      axes = *attribute;
-    } else if (const Tensor* constant = graph_.Constant(moved.Input(1))) {
-      axes.assign(constant->Span<int64_t>().begin(), constant->Span<int64_t>().end());
-    }
-    const Result<std::vector<int>> normal = NormalizeAxes(axes, static_cast<int>(perm->size()));
-    if (!normal.ok() || normal->empty()) return;
+    const std::vector<int64_t> axes = ReducedAxes(graph_, moved, static_cast<int>(perm->size()));
+    if (axes.empty()) return;
     std::vector<int64_t> before, left;
     for (size_t i = 0; i < perm->size(); ++i) {
-      const bool reduced = std::ranges::find(*normal, static_cast<int>(i)) != normal->end();
+      const bool reduced = std::ranges::find(axes, static_cast<int64_t>(i)) != axes.end();
       (reduced ? before : left).push_back((*perm)[i]);
     }
     std::ranges::sort(before);

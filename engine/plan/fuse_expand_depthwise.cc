@@ -36,21 +36,6 @@ bool IsDepthwise(const Graph& graph, const Node& node) {
          node.IntAttr("group", 1) == weights->GetShape()[0];
 }
 
-std::vector<int> CountUses(const Graph& graph) {
-  std::vector<int> uses(static_cast<size_t>(graph.ValueCount()), 0);
-  const auto count = [&uses](const std::vector<ValueId>& ids) {
-    for (const ValueId id : ids) {
-      if (id != kNoValue) ++uses[static_cast<size_t>(id)];
-    }
-  };
-  count(graph.outputs);
-  for (const Node& node : graph.Nodes()) {
-    count(node.inputs);
-    for (const Subgraph& subgraph : node.subgraphs) count(subgraph.captures);
-  }
-  return uses;
-}
-
 Node Pair(const Node& expand, Node depthwise) {
   const std::vector<ValueId> second = std::move(depthwise.inputs);
   depthwise.inputs = {expand.Input(0), expand.Input(1), expand.Input(2), second[1]};
@@ -68,7 +53,7 @@ Node Pair(const Node& expand, Node depthwise) {
 }  // namespace
 
 int FuseExpandDepthwise(Graph& graph) {
-  const std::vector<int> uses = CountUses(graph);
+  const std::vector<int> uses = graph.UseCounts();
   std::vector<NodeId> producers(uses.size(), -1);
   std::vector<bool> absorbed(static_cast<size_t>(graph.NodeCount()), false);
   int pairs = 0;

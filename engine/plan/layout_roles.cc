@@ -5,33 +5,16 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/graph/move_params.h"
-#include "engine/graph/op_schema.h"
-#include "engine/graph/window_attributes.h"
+#include "engine/graph/op_classes.h"
 
 namespace ergo {
 namespace {
 
-constexpr std::array<std::string_view, 29> kUnary = {
-    "Abs",     "Ceil",       "Celu",        "Clip",      "Elu",       "Erf",    "Exp",
-    "Floor",   "Gelu",       "HardSigmoid", "HardSwish", "LeakyRelu", "Log",    "Mish",
-    "Neg",     "Reciprocal", "Relu",        "Round",     "Selu",      "Shrink", "Sigmoid",
-    "Sign",    "Softplus",   "Softsign",    "Sqrt",      "Swish",     "Tanh",   "ThresholdedRelu",
-    "Identity"};
-constexpr std::array<std::string_view, 8> kBinary = {"Add", "Div",   "Max", "Min",
-                                                     "Mul", "PRelu", "Pow", "Sub"};
-constexpr std::array<std::string_view, 4> kReductions = {"ReduceMax", "ReduceMean", "ReduceMin",
-                                                         "ReduceSum"};
 // Planes that a convolution reads without a conversion before it.
 constexpr int64_t kFewPlanes = 4;
 
 // Axis of NHWC for an axis of NCHW.
 constexpr std::array<int64_t, 4> kInnermostAxis = {0, 3, 1, 2};
-
-template <size_t kCount>
-bool IsOneOf(const Node& node, const std::array<std::string_view, kCount>& ops) {
-  return node.domain.empty() && std::ranges::find(ops, node.op) != ops.end();
-}
 
 bool IsFloat(const Graph& graph, ValueId value) {
   return value != kNoValue && graph.GetValue(value).dtype == DType::kF32;
@@ -64,23 +47,9 @@ bool OperandsMove(const Graph& graph, const Node& node) {
   });
 }
 
-std::vector<int64_t> ReducedAxes(const Graph& graph, const Node& node) {
-  std::vector<int64_t> axes;
-  if (const std::vector<int64_t>* attribute = node.IntsAttr("axes")) {
-    axes = *attribute;
-  } else if (const Tensor* constant = graph.Constant(node.Input(1))) {
-    axes.assign(constant->Span<int64_t>().begin(), constant->Span<int64_t>().end());
-  }
-  const Result<std::vector<int>> normal = NormalizeAxes(axes, 4);
-  if (!normal.ok()) return {};
-  axes.assign(normal->begin(), normal->end());
-  std::ranges::sort(axes);
-  return axes;
-}
-
 // Axes that go away may only be those of the plane: what is left is in order then.
 bool ReductionMoves(const Graph& graph, const Node& node) {
-  const std::vector<int64_t> axes = ReducedAxes(graph, node);
+  const std::vector<int64_t> axes = ReducedAxes(graph, node, 4);
   if (axes.empty() || !IsImage(graph, node.Input(0))) return false;
   return node.IntAttr("keepdims", 1) != 0 || axes == std::vector<int64_t>{2, 3};
 }
@@ -131,10 +100,10 @@ LayoutRole LayoutRoleOf(const Graph& graph, const Node& node) {
   if (IsConv(graph, node)) return LayoutRole::kConv;
   if (!node.domain.empty() || node.inputs.empty()) return LayoutRole::kFixed;
   bool follows = false;
-  if (IsOneOf(node, kUnary)) {
+  if (IsElementwiseUnary(node)) {
     follows = IsImage(graph, node.Input(0));
-  } else if (IsOneOf(node, kBinary)) {
-    follows = node.inputs.size() == 2 && OperandsMove(graph, node);
+  } else if (IsElementwiseBinary(node)) {
+    follows = OperandsMove(graph, node);
   } else if (node.Is("Concat")) {
     follows = OperandsMove(graph, node) && std::ranges::none_of(node.inputs, [&](ValueId input) {
                 return graph.Constant(input) != nullptr;
@@ -143,7 +112,7 @@ LayoutRole LayoutRoleOf(const Graph& graph, const Node& node) {
     follows = IsImage(graph, node.Input(0)) && node.Output(1) == kNoValue;
   } else if (node.Is("GlobalAveragePool") || node.Is("GlobalMaxPool")) {
     follows = IsImage(graph, node.Input(0));
-  } else if (IsOneOf(node, kReductions)) {
+  } else if (IsPlainReduction(node)) {
     return ReductionMoves(graph, node) ? LayoutRole::kFollower : LayoutRole::kFixed;
   }
   return follows && IsImage(graph, node.Output(0)) ? LayoutRole::kFollower : LayoutRole::kFixed;
@@ -168,8 +137,8 @@ Node WithChannelsInnermost(Graph& graph, Node node) {
     node = PlaneReduction(graph, std::move(node), "ReduceMean", {1, 2});
   } else if (node.Is("GlobalMaxPool")) {
     node = PlaneReduction(graph, std::move(node), "ReduceMax", {1, 2});
-  } else if (IsOneOf(node, kReductions)) {
-    std::vector<int64_t> axes = ReducedAxes(graph, node);
+  } else if (IsPlainReduction(node)) {
+    std::vector<int64_t> axes = ReducedAxes(graph, node, 4);
     for (int64_t& axis : axes) axis = kInnermostAxis[static_cast<size_t>(axis)];
     std::ranges::sort(axes);
     const std::string op = node.op;
@@ -177,7 +146,7 @@ Node WithChannelsInnermost(Graph& graph, Node node) {
   } else if (node.Is("Concat")) {
     const int64_t axis = node.IntAttr("axis", 0);
     node.attributes["axis"] = kInnermostAxis[static_cast<size_t>(axis < 0 ? axis + 4 : axis)];
-  } else if (IsOneOf(node, kBinary)) {
+  } else if (IsElementwiseBinary(node)) {
     for (ValueId& input : node.inputs) {
       if (graph.Constant(input) != nullptr) input = PermutedConstant(graph, input);
     }

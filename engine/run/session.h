@@ -1,6 +1,7 @@
 // Session: runs one Plan, and its late part where it has one. It owns the arena; the operands of
 // every step are laid out when it is made, so that Run only patches the caller's pointers and calls
-// kernels: no allocation, no lock but ParallelFor's, no failure.
+// kernels: no allocation, no lock but ParallelFor's, no failure. Denormal numbers count as zero
+// (engine/run/flush_denormals.h).
 //
 // Thread safety: one thread at a time; make one Session a worker. The Plan and the ParallelFor
 // outlive it.

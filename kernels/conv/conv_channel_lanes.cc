@@ -11,6 +11,7 @@
 
 #include "kernels/base/checked_math.h"
 #include "kernels/base/simd_targets.h"
+#include "kernels/conv/channel_panels.h"
 #include "kernels/conv/conv.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -37,11 +38,6 @@ struct PositionRun {
   int64_t count;
 };
 
-// Output channels that share the broadcasts: up to three vectors.
-struct ChannelPanel {
-  int64_t first, vectors;
-};
-
 struct ChannelLanesPlan {
   ConvProblem problem;
   int64_t lanes = 1;
@@ -64,7 +60,7 @@ struct ChannelLanesPlan {
 // Sizes of the micro-kernel, which are those of the registers.
 struct ChannelLanesTile {
   int64_t lanes;
-  int64_t most_rows[3];  // positions beside 1, 2 and 3 vectors of channels
+  int64_t most_rows[kMaxPanelVectors];  // positions beside 1, 2 and 3 vectors of channels
 };
 
 struct ChannelLanesOperands {
@@ -89,8 +85,7 @@ using V = hn::Vec<D>;
 
 constexpr bool kManyRegisters =
     HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_NEON;
-constexpr size_t kMaxVectors = 3;
-constexpr size_t kMostRows[kMaxVectors] = {8, kManyRegisters ? 12 : 6, kManyRegisters ? 8 : 4};
+constexpr size_t kMostRows[kMaxPanelVectors] = {8, kManyRegisters ? 12 : 6, kManyRegisters ? 8 : 4};
 
 struct RunCall {
   const float* x;          // under tap 0 of the first position
@@ -150,7 +145,8 @@ RunFn FindRun(bool first, int64_t rows, int64_t vectors) {
 
 ChannelLanesTile Tile() {
   ChannelLanesTile tile{static_cast<int64_t>(hn::Lanes(D())), {}};
-  for (size_t i = 0; i < kMaxVectors; ++i) tile.most_rows[i] = static_cast<int64_t>(kMostRows[i]);
+  for (size_t i = 0; i < kMaxPanelVectors; ++i)
+    tile.most_rows[i] = static_cast<int64_t>(kMostRows[i]);
   return tile;
 }
 
@@ -249,13 +245,7 @@ void CutTiles(ChannelLanesPlan& plan) {
       plan.runs.push_back({row * w.strides[1] * plan.plane_columns, row * w.out[2], w.out[2]});
     }
   }
-  const int64_t vectors = CeilDiv(plan.problem.out_channels, plan.lanes);
-  int64_t parts = CeilDiv<int64_t>(vectors, 3);
-  for (int64_t v = 0; v < vectors; --parts) {
-    const int64_t count = CeilDiv(vectors - v, parts);
-    plan.panels.push_back({v * plan.lanes, count});
-    v += count;
-  }
+  plan.panels = CutPanels(plan.problem.out_channels, plan.lanes);
 }
 
 Result<ChannelLanesPlan> MakePlan(const ConvProblem& problem, const ChannelLanesTile& tile) {
@@ -287,20 +277,6 @@ Result<ChannelLanesPlan> MakePlan(const ConvProblem& problem, const ChannelLanes
   return plan;
 }
 
-// [panel][depth][channel of the panel], zero for channels that are not there.
-void PackPanels(const ChannelLanesPlan& plan, const float* weights, float* packed) {
-  const int64_t depth = plan.problem.Depth();
-  for (const ChannelPanel& panel : plan.panels) {
-    const int64_t width = panel.vectors * plan.lanes;
-    for (int64_t k = 0; k < depth; ++k) {
-      for (int64_t c = 0; c < width; ++c) {
-        const int64_t channel = panel.first + c;
-        *packed++ = channel < plan.problem.out_channels ? weights[channel * depth + k] : 0.0f;
-      }
-    }
-  }
-}
-
 class ChannelLanesKernel final : public Kernel {
  public:
   ChannelLanesKernel(ChannelLanesPlan plan, const MakeContext& context)
@@ -313,7 +289,11 @@ class ChannelLanesKernel final : public Kernel {
                                            plan_.problem.out_channels, plan_.problem.Depth());
     packed_ = PackWeights(
         context.packs, weights, format, static_cast<size_t>(plan_.PackedElements()) * sizeof(float),
-        [&](AlignedBuffer& packed) { PackPanels(plan_, weights, packed.As<float>()); });
+        [&](AlignedBuffer& packed) {
+          PackPanels(
+              plan_.panels, plan_.lanes, plan_.problem.out_channels, plan_.problem.Depth(),
+              [](int64_t k) { return k; }, weights, packed.As<float>());
+        });
   }
 
   size_t WorkspaceBytes() const override {

@@ -382,15 +382,11 @@ MadeKernel MakeWinograd(const ConvProblem& problem, int64_t tile, const MakeCont
   ERGO_ASSIGN_OR_RETURN(WinogradPlan plan,
                         WinogradPlan::Make(problem, tile, micro, context.max_workers));
   if (!context.even_if_slow) {
-    const double cost = plan.RelativeCost();
-    if (cost >= 1) return Unsupported("{:.2f} times the work of a direct convolution", cost);
-    for (const int64_t other : {2, 4, 6}) {
+    ERGO_RETURN_IF_ERROR(CheckWinogradPays(tile, [&](int64_t other) -> Result<double> {
       ERGO_ASSIGN_OR_RETURN(const WinogradPlan rival,
                             WinogradPlan::Make(problem, other, micro, context.max_workers));
-      if (rival.RelativeCost() < cost) {
-        return Unsupported("tiles of {0}x{0} outputs are less work than {1}x{1}", other, tile);
-      }
-    }
+      return rival.RelativeCost();
+    }));
   }
   return MadeKernel(std::make_unique<WinogradKernel>(std::move(plan), context));
 }

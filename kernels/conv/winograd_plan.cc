@@ -69,9 +69,7 @@ void TransformWinogradFilter(int64_t tile, const float* w, double* to) {
   }
 }
 
-namespace {
-
-Status CheckFits(const ConvProblem& problem) {
+Status CheckWinogradFits(const ConvProblem& problem) {
   ERGO_RETURN_IF_ERROR(CheckConv(problem));
   const Window& w = problem.window;
   if (problem.dtype != DType::kF32) return Unsupported("{} tensors", DTypeName(problem.dtype));
@@ -85,11 +83,21 @@ Status CheckFits(const ConvProblem& problem) {
   return {};
 }
 
-}  // namespace
+Status CheckWinogradPays(int64_t tile, FunctionRef<Result<double>(int64_t)> relative_cost) {
+  ERGO_ASSIGN_OR_RETURN(const double cost, relative_cost(tile));
+  if (cost >= 1) return Unsupported("{:.2f} times the work of a direct convolution", cost);
+  for (const int64_t other : {2, 4, 6}) {
+    ERGO_ASSIGN_OR_RETURN(const double rival, relative_cost(other));
+    if (rival < cost) {
+      return Unsupported("tiles of {0}x{0} outputs are less work than {1}x{1}", other, tile);
+    }
+  }
+  return {};
+}
 
 Result<WinogradPlan> WinogradPlan::Make(const ConvProblem& problem, int64_t tile,
                                         const WinogradMicroTile& micro, int max_workers) {
-  ERGO_RETURN_IF_ERROR(CheckFits(problem));
+  ERGO_RETURN_IF_ERROR(CheckWinogradFits(problem));
   WinogradPlan plan;
   plan.problem = problem;
   plan.tile = tile;

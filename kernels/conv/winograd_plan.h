@@ -75,6 +75,14 @@ struct WinogradPlan {
   int64_t CeilRows() const { return (TotalRows() + block_rows - 1) / block_rows; }
 };
 
+// Unsupported, saying why, for what is not a two-dimensional 3x3 convolution of stride 1 with
+// constant weights.
+Status CheckWinogradFits(const ConvProblem& problem);
+
+// Unsupported unless tiles of `tile` outputs are expected to be the cheapest of all and cheaper
+// than a direct convolution, whose cost is 1.
+Status CheckWinogradPays(int64_t tile, FunctionRef<Result<double>(int64_t tile)> relative_cost);
+
 // G w G^T of one 3x3 filter `w`: (tile + 2) squared numbers, in double.
 void TransformWinogradFilter(int64_t tile, const float* w, double* to);
 

@@ -7,8 +7,8 @@
 
 #include "kernels/base/checked_math.h"
 #include "kernels/base/simd_targets.h"
+#include "kernels/conv/channel_panels.h"
 #include "kernels/conv_nhwc/conv_nhwc.h"
-#include "kernels/conv_nhwc/nhwc_panels.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/conv_nhwc/conv_nhwc_direct.cc"

@@ -12,9 +12,9 @@
 
 #include "kernels/base/checked_math.h"
 #include "kernels/base/simd_targets.h"
+#include "kernels/conv/channel_panels.h"
 #include "kernels/conv/winograd_plan.h"
 #include "kernels/conv_nhwc/conv_nhwc.h"
-#include "kernels/conv_nhwc/nhwc_panels.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/conv_nhwc/conv_nhwc_winograd.cc"
@@ -288,16 +288,10 @@ HWY_EXPORT(RunNhwcWinograd);
 
 Status CheckFits(const NhwcConvProblem& problem) {
   ERGO_RETURN_IF_ERROR(CheckNhwcConv(problem));
-  const ConvProblem& p = problem.conv;
-  const Window& w = p.window;
+  ERGO_RETURN_IF_ERROR(CheckWinogradFits(problem.conv));
   if (problem.planar_input) return Unsupported("an input of planes");
-  if (p.groups != 1) return Unsupported("{} groups", p.groups);
-  if (w.kernel != Spatial{1, 3, 3} || w.strides != Spatial{1, 1, 1} ||
-      w.dilations != Spatial{1, 1, 1}) {
-    return Unsupported("not a 3x3 window of stride 1: {}", w.ToString());
-  }
-  if (p.weights == nullptr) return Unsupported("weights that only a run knows");
-  if (p.in_channels == 0 || p.out_channels == 0) return Unsupported("no channels");
+  if (problem.conv.groups != 1) return Unsupported("{} groups", problem.conv.groups);
+  if (problem.conv.out_channels == 0) return Unsupported("no output channels");
   return {};
 }
 
@@ -414,7 +408,7 @@ class NhwcConvWinograd final : public Kernel {
  private:
   int64_t BiasElements() const { return RoundUp<int64_t>(plan_.OutPitch(), kTensorAlignment); }
   int64_t ZeroElements() const {
-    const int64_t panel = static_cast<int64_t>(kNhwcMaxVectors) * plan_.lanes;
+    const int64_t panel = static_cast<int64_t>(kMaxPanelVectors) * plan_.lanes;
     return RoundUp<int64_t>(std::max(plan_.problem.in_channels, panel), kTensorAlignment);
   }
 
@@ -430,15 +424,11 @@ MadeKernel MakeNhwcWinograd(const NhwcConvProblem& problem, int64_t tile,
   const int64_t lanes = HWY_DYNAMIC_DISPATCH(WinogradLanes)();
   ERGO_ASSIGN_OR_RETURN(NhwcWinogradPlan plan, MakePlan(problem, tile, lanes, context.max_workers));
   if (!context.even_if_slow) {
-    const double cost = RelativeCost(plan);
-    if (cost >= 1) return Unsupported("{:.2f} times the work of a direct convolution", cost);
-    for (const int64_t other : {2, 4, 6}) {
+    ERGO_RETURN_IF_ERROR(CheckWinogradPays(tile, [&](int64_t other) -> Result<double> {
       ERGO_ASSIGN_OR_RETURN(const NhwcWinogradPlan rival,
                             MakePlan(problem, other, lanes, context.max_workers));
-      if (RelativeCost(rival) < cost) {
-        return Unsupported("tiles of {0}x{0} outputs are less work than {1}x{1}", other, tile);
-      }
-    }
+      return RelativeCost(rival);
+    }));
   }
   return MadeKernel(std::make_unique<NhwcConvWinograd>(std::move(plan), context));
 }

@@ -7,9 +7,9 @@
 
 #include "kernels/base/checked_math.h"
 #include "kernels/base/simd_targets.h"
+#include "kernels/conv/channel_panels.h"
 #include "kernels/conv_nhwc/expand_depthwise.h"
 #include "kernels/conv_nhwc/nhwc_depthwise.h"
-#include "kernels/conv_nhwc/nhwc_panels.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/conv_nhwc/expand_depthwise_strips.cc"

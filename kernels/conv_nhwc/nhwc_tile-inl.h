@@ -17,7 +17,7 @@
 
 #include "kernels/base/activation-inl.h"
 #include "kernels/base/simd-inl.h"
-#include "kernels/conv_nhwc/nhwc_panels.h"
+#include "kernels/conv/channel_panels.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ergo {
@@ -30,7 +30,7 @@ using NhwcVec = hn::Vec<NhwcTag>;
 // Sums, weights and one broadcast fill the registers: 32 of them, or 16.
 constexpr bool kNhwcManyRegisters =
     HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_NEON;
-constexpr size_t kNhwcRows[kNhwcMaxVectors] = {
+constexpr size_t kNhwcRows[kMaxPanelVectors] = {
     kNhwcManyRegisters ? 16 : 8, kNhwcManyRegisters ? 12 : 6, kNhwcManyRegisters ? 8 : 4};
 
 struct NhwcTileCall {

@@ -1,4 +1,4 @@
-// Random windows for the tests of convolution and pooling.
+// Random windows and layouts of images for the tests of convolution and pooling.
 #ifndef ERGO_TESTS_KERNELS_WINDOW_TESTING_H_
 #define ERGO_TESTS_KERNELS_WINDOW_TESTING_H_
 
@@ -6,6 +6,7 @@
 #include <random>
 
 #include "kernels/base/window.h"
+#include "tests/kernels/variant_testing.h"
 
 namespace ergo::testing {
 
@@ -33,6 +34,17 @@ inline Window RandomWindow(std::mt19937& random) {
     window.out[axis] = window.FittingOut(axis);
   }
   return window;
+}
+
+// Images [n, a, b] as [n, b, a]: planes as channels innermost and back, f32.
+inline TestTensor Swapped(const TestTensor& tensor, int64_t n, int64_t a, int64_t b) {
+  TestTensor swapped(DType::kF32, Shape{n * a * b});
+  for (int64_t i = 0; i < n * a * b; ++i) {
+    const int64_t image = i / (a * b), row = i / b % a, column = i % b;
+    swapped.Span<float>()[static_cast<size_t>((image * b + column) * a + row)] =
+        tensor.Span<float>()[static_cast<size_t>(i)];
+  }
+  return swapped;
 }
 
 }  // namespace ergo::testing

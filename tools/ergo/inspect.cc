@@ -212,6 +212,7 @@ class Inspect final : public Command {
     const size_t packed = model.PackedWeightBytes();
     document["plan"] = {{"steps", plan->steps.size()},
                         {"folded_nodes", plan->folded_nodes},
+                        {"layout_conversions", plan->layout_conversions},
                         {"flops", cost.flops},
                         {"arena_bytes", plan->arena_bytes},
                         {"tensor_bytes", plan->tensor_bytes},
@@ -220,9 +221,10 @@ class Inspect final : public Command {
                         {"late", plan->late != nullptr},
                         {"kernels", kernels}};
     text += fmt::format(
-        "plan: {} steps, {} nodes folded, {}FLOP\n"
+        "plan: {} steps, {} nodes folded, {} conversions of layout, {}FLOP\n"
         "memory: arena {} for tensors of {}, constants {}, packed weights {}\n",
-        plan->steps.size(), plan->folded_nodes, CountText(static_cast<double>(cost.flops)),
+        plan->steps.size(), plan->folded_nodes, plan->layout_conversions,
+        CountText(static_cast<double>(cost.flops)),
         BytesText(static_cast<int64_t>(plan->arena_bytes)),
         BytesText(static_cast<int64_t>(plan->tensor_bytes)),
         BytesText(static_cast<int64_t>(plan->constant_bytes)),

@@ -15,21 +15,6 @@ namespace {
 using namespace ergo::testing;
 using ::testing::HasSubstr;
 
-Graph ResidualNetwork() {
-  GraphBuilder b;
-  const ValueId x = b.Input("x", DType::kF32, Shape{2, 3, 12, 12});
-  const Attributes same = {{"pads", std::vector<int64_t>{1, 1, 1, 1}}};
-  const ValueId stem = b.Op("Relu", {b.Op("Conv", {x, b.Weights({8, 3, 3, 3}, 0.2f)}, same)});
-  const ValueId body = b.Op("Conv", {stem, b.Weights({8, 8, 3, 3}, 0.1f), b.Weights({8})}, same);
-  const ValueId sum = b.Op("Relu", {b.Op("Add", {body, stem})});
-  const ValueId pooled =
-      b.Op("MaxPool", {sum},
-           {{"kernel_shape", std::vector<int64_t>{2, 2}}, {"strides", std::vector<int64_t>{2, 2}}});
-  const ValueId flat = b.Op("Reshape", {pooled, b.Ints({2, -1})});
-  const ValueId scores = b.Op("MatMul", {flat, b.Weights({288, 10}, 0.05f)});
-  return b.Build({b.Op("Softmax", {scores}, {{"axis", int64_t{-1}}}), sum});
-}
-
 // A transformer's pieces: embedding, normalization, products of many batches, a transpose.
 Graph EncoderLayer() {
   GraphBuilder b;
@@ -73,7 +58,7 @@ void ExpectSameResults(Graph graph, OnDevice& device, float tolerance = 2e-5f) {
 
 TEST(DeviceExecutorTest, ComputesWhatTheCpuDoes) {
   OnDevice device;
-  ExpectSameResults(ResidualNetwork(), device);
+  ExpectSameResults(ResidualNetwork(2), device);
   ExpectSameResults(WithAStepOfTheHost(), device, 2e-4f);
 }
 
@@ -108,7 +93,7 @@ struct Prepared {
 
 TEST(DeviceExecutorTest, ARunIsOneGraphAndOneWait) {
   OnDevice device;
-  Prepared p(ResidualNetwork(), *device.gpu);
+  Prepared p(ResidualNetwork(2), *device.gpu);
   for (const Step& step : p.plan->steps) EXPECT_EQ(step.info.device, Device::kCuda) << step.label;
   ASSERT_TRUE(p.MakeExecutor().ok());
   const auto before = device.driver.counts;
@@ -135,7 +120,7 @@ TEST(DeviceExecutorTest, StepsOfTheHostCutTheGraph) {
 
 TEST(DeviceExecutorTest, WeightsAreOnTheDeviceOnce) {
   OnDevice device;
-  Prepared first(ResidualNetwork(), *device.gpu);
+  Prepared first(ResidualNetwork(2), *device.gpu);
   ASSERT_TRUE(first.MakeExecutor().ok());
   const size_t weights = device.gpu->UploadedBytes();
   EXPECT_GT(weights, 288u * 10 * 4);
@@ -150,7 +135,7 @@ TEST(DeviceExecutorTest, WeightsAreOnTheDeviceOnce) {
 
 TEST(DeviceExecutorTest, SaysWhatDoesNotFit) {
   OnDevice device;
-  Prepared p(ResidualNetwork(), *device.gpu);
+  Prepared p(ResidualNetwork(2), *device.gpu);
   for (const size_t bytes : {size_t{2000}, size_t{20000}}) {
     device.driver.memory_bytes = bytes;
     const Status status = p.MakeExecutor();

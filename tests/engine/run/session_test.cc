@@ -20,20 +20,10 @@ using testing::LargestDifference;
 using testing::RandomInputs;
 using testing::RunGraph;
 
-// Convolutions, a residual, pooling, a classifier.
 Graph SmallNetwork() {
-  GraphBuilder b;
-  const ValueId x = b.Input("x", DType::kF32, Shape{1, 3, 12, 12});
-  const Attributes same = {{"pads", std::vector<int64_t>{1, 1, 1, 1}}};
-  const ValueId stem = b.Op("Relu", {b.Op("Conv", {x, b.Weights({8, 3, 3, 3}, 0.2f)}, same)});
-  const ValueId body = b.Op("Conv", {stem, b.Weights({8, 8, 3, 3}, 0.1f), b.Weights({8})}, same);
-  const ValueId sum = b.Op("Relu", {b.Op("Add", {body, stem})});
-  const ValueId pooled =
-      b.Op("MaxPool", {sum},
-           {{"kernel_shape", std::vector<int64_t>{2, 2}}, {"strides", std::vector<int64_t>{2, 2}}});
-  const ValueId flat = b.Op("Reshape", {pooled, b.Ints({1, -1})});
-  const ValueId scores = b.Op("MatMul", {flat, b.Weights({288, 10}, 0.05f)});
-  return b.Build({b.Op("Softmax", {scores}, {{"axis", int64_t{-1}}})});
+  Graph graph = testing::ResidualNetwork(1);
+  graph.outputs.pop_back();
+  return graph;
 }
 
 TEST(SessionTest, RunsWithoutAllocating) {

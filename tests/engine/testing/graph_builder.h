@@ -70,6 +70,22 @@ class GraphBuilder {
   int count_ = 0;
 };
 
+// Convolutions, a residual, pooling, a classifier: the scores, then the sum in the middle.
+inline Graph ResidualNetwork(int64_t batch) {
+  GraphBuilder b;
+  const ValueId x = b.Input("x", DType::kF32, Shape{batch, 3, 12, 12});
+  const Attributes same = {{"pads", std::vector<int64_t>{1, 1, 1, 1}}};
+  const ValueId stem = b.Op("Relu", {b.Op("Conv", {x, b.Weights({8, 3, 3, 3}, 0.2f)}, same)});
+  const ValueId body = b.Op("Conv", {stem, b.Weights({8, 8, 3, 3}, 0.1f), b.Weights({8})}, same);
+  const ValueId sum = b.Op("Relu", {b.Op("Add", {body, stem})});
+  const ValueId pooled =
+      b.Op("MaxPool", {sum},
+           {{"kernel_shape", std::vector<int64_t>{2, 2}}, {"strides", std::vector<int64_t>{2, 2}}});
+  const ValueId flat = b.Op("Reshape", {pooled, b.Ints({batch, -1})});
+  const ValueId scores = b.Op("MatMul", {flat, b.Weights({288, 10}, 0.05f)});
+  return b.Build({b.Op("Softmax", {scores}, {{"axis", int64_t{-1}}}), sum});
+}
+
 // Float32 values for every input of the graph, whose shapes must be concrete.
 inline std::vector<Tensor> RandomInputs(const Graph& graph, uint32_t seed) {
   std::mt19937 rng(seed);

@@ -5,35 +5,27 @@
 #include <map>
 
 #include "kernels/conv/conv.h"
-#include "kernels/conv/winograd_plan.h"
-#include "tests/kernels/variant_testing.h"
-#include "tests/kernels/window_testing.h"
+#include "tests/kernels/conv_testing.h"
 
 namespace ergo {
 namespace {
 
+using ::ergo::testing::ConvOperands;
+using ::ergo::testing::ConvVariantBound;
 using ::ergo::testing::Draw;
+using ::ergo::testing::DrawEpilogue;
+using ::ergo::testing::DrawPointwise;
+using ::ergo::testing::DrawWinogradImages;
 using ::ergo::testing::ForEachSimdTarget;
 using ::ergo::testing::MakeReference;
 using ::ergo::testing::RunKernel;
+using ::ergo::testing::SquareConv;
 using ::ergo::testing::TestTensor;
 using ::ergo::testing::ThreadedFor;
 
 constexpr int kMaxWorkers = 3;
 
-struct Operands {
-  TestTensor x, w, bias, residual;
-
-  Operands(const ConvProblem& p, std::mt19937& random)
-      : x(DType::kF32, Shape{p.InputElements()}),
-        w(DType::kF32, Shape{p.WeightElements()}),
-        bias(DType::kF32, Shape{p.out_channels}),
-        residual(DType::kF32, Shape{p.OutputElements()}) {
-    for (TestTensor* tensor : {&x, &w, &bias, &residual}) tensor->FillUniform(random, -1, 1);
-  }
-};
-
-TestTensor RunConv(const Kernel& kernel, const ConvProblem& p, const Operands& operands,
+TestTensor RunConv(const Kernel& kernel, const ConvProblem& p, const ConvOperands& operands,
                    ParallelFor& parallel) {
   TestTensor y(DType::kF32, Shape{p.OutputElements()});
   // A kernel that may run in place does: residual and output are the same memory.
@@ -51,19 +43,8 @@ TestTensor RunConv(const Kernel& kernel, const ConvProblem& p, const Operands& o
 }
 
 // The same convolution of absolute values, for the error bound.
-TestTensor Magnitudes(ConvProblem p, const Operands& operands) {
-  std::mt19937 random(1);
-  Operands absolute(p, random);
-  const std::pair<const TestTensor*, TestTensor*> pairs[] = {
-      {&operands.x, &absolute.x},
-      {&operands.w, &absolute.w},
-      {&operands.bias, &absolute.bias},
-      {&operands.residual, &absolute.residual}};
-  for (const auto& [from, to] : pairs) {
-    const auto source = from->Span<float>();
-    std::transform(source.begin(), source.end(), to->Span<float>().begin(),
-                   [](float value) { return std::fabs(value); });
-  }
+TestTensor Magnitudes(ConvProblem p, const ConvOperands& operands) {
+  const ConvOperands absolute = operands.Absolute(p);
   p.activation = {};
   p.weights = nullptr;
   SerialFor serial;
@@ -126,23 +107,13 @@ class Checker {
   }
 
   double Bound(std::string_view variant, size_t i) const {
-    constexpr std::string_view kWinograd = "winograd";
-    if (!variant.starts_with(kWinograd)) {
-      return ConvErrorBound(problem_, magnitudes_.Span<float>()[i]);
-    }
-    const int64_t channel = static_cast<int64_t>(i) / problem_.window.OutElements();
-    const int64_t depth = problem_.Depth();
-    double peak = 2;  // bias and residual
-    for (const float w : operands_.w.Span<float>().subspan(
-             static_cast<size_t>(channel % problem_.out_channels * depth),
-             static_cast<size_t>(depth))) {
-      peak += std::fabs(w);  // |x| <= 1
-    }
-    return WinogradErrorBound(problem_, variant[kWinograd.size()] - '0', peak);
+    const int64_t channel =
+        static_cast<int64_t>(i) / problem_.window.OutElements() % problem_.out_channels;
+    return ConvVariantBound(problem_, operands_, variant, channel, magnitudes_.Span<float>()[i]);
   }
 
   ConvProblem problem_;
-  Operands operands_;
+  ConvOperands operands_;
   TestTensor magnitudes_;
   TestTensor expected_;
   int runs_ = 0;
@@ -170,18 +141,8 @@ ConvProblem RandomProblem(std::mt19937& random) {
   p.batch = Draw(random, 0, 20) == 0 ? 0 : Draw(random, 1, 3);
   DrawChannels(random, p);
   p.window = testing::RandomWindow(random);
-  if (Draw(random, 0, 3) == 0) {  // pointwise
-    const Spatial in = p.window.in;
-    p.window = Window();
-    p.window.in = p.window.out = in;
-  }
-  p.has_bias = Draw(random, 0, 1) == 0;
-  p.has_residual = Draw(random, 0, 2) == 0;
-  if (Draw(random, 0, 1) == 0) {
-    p.activation.kind = static_cast<Activation>(Draw(random, 0, 8));
-    p.activation.alpha = p.activation.kind == Activation::kClip ? -0.5f : 0.2f;
-    p.activation.beta = 0.75f;
-  }
+  DrawPointwise(random, p.window);
+  DrawEpilogue(random, p);
   return p;
 }
 
@@ -205,32 +166,17 @@ TEST(ConvVariantsTest, AgreeWithTheReferenceOnRandomProblems) {
   }
 }
 
-ConvProblem Square(int64_t channels, int64_t out_channels, int64_t size, int64_t kernel,
-                   int64_t stride) {
-  ConvProblem p;
-  p.in_channels = channels;
-  p.out_channels = out_channels;
-  p.has_bias = true;
-  Window& w = p.window;
-  w.in = {1, size, size};
-  w.kernel = {1, kernel, kernel};
-  w.strides = {1, stride, stride};
-  w.pads_begin = w.pads_end = {0, kernel / 2, kernel / 2};
-  w.out = {1, w.FittingOut(1), w.FittingOut(2)};
-  return p;
-}
-
 // Shapes of real networks and beyond, large enough for several blocks of positions, of input
 // channels and of output channels.
 TEST(ConvVariantsTest, AgreeWithTheReferenceOnLargerProblems) {
   std::vector<ConvProblem> problems = {
-      Square(3, 20, 33, 7, 2),  Square(70, 37, 14, 3, 1), Square(300, 50, 7, 3, 2),
-      Square(17, 210, 9, 1, 1), Square(530, 33, 7, 1, 1), Square(64, 70, 15, 1, 2),
+      SquareConv(3, 20, 33, 7, 2),  SquareConv(70, 37, 14, 3, 1), SquareConv(300, 50, 7, 3, 2),
+      SquareConv(17, 210, 9, 1, 1), SquareConv(530, 33, 7, 1, 1), SquareConv(64, 70, 15, 1, 2),
   };
   problems[1].has_residual = problems[4].has_residual = true;
   problems[1].activation.kind = Activation::kRelu;
   problems[3].batch = 5;
-  ConvProblem wide = Square(5, 6, 1, 1, 1);  // a long signal
+  ConvProblem wide = SquareConv(5, 6, 1, 1, 1);  // a long signal
   wide.window.in = {1, 1, 3001};
   wide.window.kernel = {1, 1, 25};
   wide.window.strides = {1, 1, 4};
@@ -254,7 +200,7 @@ TEST(ConvVariantsTest, AgreeWithTheReferenceOnDepthwiseProblems) {
   for (const int64_t kernel : {3, 5}) {
     for (const int64_t stride : {1, 2}) {
       for (const int64_t size : {1, 2, 7, 16, 17, 40, 100}) {
-        ConvProblem problem = Square(3, 6, size, kernel, stride);
+        ConvProblem problem = SquareConv(3, 6, size, kernel, stride);
         problem.groups = 3;
         problem.window.dilations[2] = size == 17 ? 2 : 1;
         problem.window.out[2] = problem.window.FittingOut(2);
@@ -278,18 +224,11 @@ TEST(ConvVariantsTest, WinogradAgreesWithTheReference) {
   for (int round = 0; round < 40 && !HasFailure(); ++round) {
     const bool large = round % 10 == 0;
     ConvProblem p =
-        Square(Draw(random, 1, large ? 90 : 20), Draw(random, 1, large ? 90 : 20), 8, 3, 1);
+        SquareConv(Draw(random, 1, large ? 90 : 20), Draw(random, 1, large ? 90 : 20), 8, 3, 1);
     p.groups = Draw(random, 1, 4) == 1 ? 2 : 1;
     p.in_channels *= p.groups;
     p.out_channels *= p.groups;
-    p.batch = Draw(random, 0, 9) == 0 ? 0 : Draw(random, 1, 3);
-    Window& w = p.window;
-    w.in = {1, Draw(random, 1, large ? 60 : 20), Draw(random, 1, large ? 60 : 20)};
-    for (const size_t axis : {size_t{1}, size_t{2}}) {
-      w.pads_begin[axis] = Draw(random, 0, 3);
-      w.pads_end[axis] = Draw(random, 0, 3);
-      w.out[axis] = w.FittingOut(axis);
-    }
+    DrawWinogradImages(random, large, p);
     p.has_residual = Draw(random, 0, 1) == 0;
     p.activation.kind = round % 3 == 0 ? Activation::kRelu : Activation::kNone;
     SCOPED_TRACE(p.ToString());
@@ -307,8 +246,8 @@ TEST(ConvVariantsTest, WinogradAgreesWithTheReference) {
 // a wrong matrix entry.
 TEST(ConvVariantsTest, WinogradErrsLittle) {
   std::mt19937 random(8);
-  ConvProblem p = Square(64, 16, 24, 3, 1);
-  const Operands operands(p, random);
+  ConvProblem p = SquareConv(64, 16, 24, 3, 1);
+  const ConvOperands operands(p, random);
   SerialFor serial;
   const TestTensor expected = RunConv(*MakeReference(ConvVariants(), p), p, operands, serial);
   p.weights = operands.w.View().data;
@@ -334,9 +273,9 @@ TEST(ConvVariantsTest, WinogradErrsLittle) {
 TEST(ConvVariantsTest, WinogradDeclinesWhatIsMoreWorkThatWay) {
   std::mt19937 random(9);
   const std::vector<float> weights(512 * 512 * 9);
-  for (const auto& [problem, pays] :
-       {std::pair(Square(64, 64, 56, 3, 1), true), std::pair(Square(3, 64, 224, 3, 1), false),
-        std::pair(Square(512, 512, 2, 3, 1), false)}) {
+  for (const auto& [problem, pays] : {std::pair(SquareConv(64, 64, 56, 3, 1), true),
+                                      std::pair(SquareConv(3, 64, 224, 3, 1), false),
+                                      std::pair(SquareConv(512, 512, 2, 3, 1), false)}) {
     ConvProblem p = problem;
     p.weights = weights.data();
     const auto selected = SelectKernel(ConvVariants(), p, {1, nullptr}, {});
@@ -347,8 +286,8 @@ TEST(ConvVariantsTest, WinogradDeclinesWhatIsMoreWorkThatWay) {
 
 TEST(ConvVariantsTest, PackedWeightsAreShared) {
   std::mt19937 random(9);
-  ConvProblem problem = Square(16, 16, 8, 3, 1);
-  const Operands operands(problem, random);
+  ConvProblem problem = SquareConv(16, 16, 8, 3, 1);
+  const ConvOperands operands(problem, random);
   problem.weights = operands.w.View().data;
   PackCache packs;
   const auto made = SelectKernel(ConvVariants(), problem, {1, &packs}, {});

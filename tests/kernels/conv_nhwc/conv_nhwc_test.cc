@@ -6,63 +6,29 @@
 
 #include <map>
 
-#include "kernels/conv/winograd_plan.h"
-#include "tests/kernels/variant_testing.h"
-#include "tests/kernels/window_testing.h"
+#include "tests/kernels/conv_testing.h"
 
 namespace ergo {
 namespace {
 
+using ::ergo::testing::ConvOperands;
+using ::ergo::testing::ConvVariantBound;
 using ::ergo::testing::Draw;
+using ::ergo::testing::DrawEpilogue;
+using ::ergo::testing::DrawPointwise;
+using ::ergo::testing::DrawWinogradImages;
 using ::ergo::testing::ForEachSimdTarget;
 using ::ergo::testing::MakeReference;
 using ::ergo::testing::RunKernel;
+using ::ergo::testing::SquareConv;
+using ::ergo::testing::Swapped;
 using ::ergo::testing::TestTensor;
 using ::ergo::testing::ThreadedFor;
 
 constexpr int kMaxWorkers = 3;
 
-// [n, a, b] -> [n, b, a]
-TestTensor Swapped(const TestTensor& tensor, int64_t n, int64_t a, int64_t b) {
-  TestTensor swapped(DType::kF32, Shape{n * a * b});
-  const auto from = tensor.Span<float>();
-  const auto to = swapped.Span<float>();
-  for (int64_t i = 0; i < n * a * b; ++i) {
-    const int64_t image = i / (a * b), row = i / b % a, column = i % b;
-    to[static_cast<size_t>((image * b + column) * a + row)] = from[static_cast<size_t>(i)];
-  }
-  return swapped;
-}
-
-struct Operands {
-  TestTensor x, w, bias, residual;  // as planes
-
-  Operands(const ConvProblem& p, std::mt19937& random)
-      : x(DType::kF32, Shape{p.InputElements()}),
-        w(DType::kF32, Shape{p.WeightElements()}),
-        bias(DType::kF32, Shape{p.out_channels}),
-        residual(DType::kF32, Shape{p.OutputElements()}) {
-    for (TestTensor* tensor : {&x, &w, &bias, &residual}) tensor->FillUniform(random, -1, 1);
-  }
-
-  Operands Absolute(const ConvProblem& p) const {
-    std::mt19937 random(1);
-    Operands absolute(p, random);
-    const std::pair<const TestTensor*, TestTensor*> pairs[] = {{&x, &absolute.x},
-                                                               {&w, &absolute.w},
-                                                               {&bias, &absolute.bias},
-                                                               {&residual, &absolute.residual}};
-    for (const auto& [from, to] : pairs) {
-      const auto source = from->Span<float>();
-      std::transform(source.begin(), source.end(), to->Span<float>().begin(),
-                     [](float value) { return std::fabs(value); });
-    }
-    return absolute;
-  }
-};
-
 // The result of the reference of kernels/conv, permuted.
-TestTensor Expected(ConvProblem p, const Operands& operands) {
+TestTensor Expected(ConvProblem p, const ConvOperands& operands) {
   p.weights = nullptr;
   TestTensor y(DType::kF32, Shape{p.OutputElements()});
   SerialFor serial;
@@ -75,7 +41,7 @@ TestTensor Expected(ConvProblem p, const Operands& operands) {
 }
 
 // The same convolution of absolute values, for the error bound.
-TestTensor Magnitudes(ConvProblem p, const Operands& operands) {
+TestTensor Magnitudes(ConvProblem p, const ConvOperands& operands) {
   p.activation = {};
   return Expected(p, operands.Absolute(p));
 }
@@ -143,22 +109,13 @@ class Checker {
   }
 
   double Bound(std::string_view variant, size_t i) const {
-    constexpr std::string_view kWinograd = "winograd";
-    const ConvProblem& p = problem_.conv;
-    if (!variant.starts_with(kWinograd)) {
-      return ConvErrorBound(p, magnitudes_.Span<float>()[i]);
-    }
-    const auto depth = static_cast<size_t>(p.Depth());
-    double peak = 2;  // bias and residual
-    for (const float w : operands_.w.Span<float>().subspan(
-             i % static_cast<size_t>(p.out_channels) * depth, depth)) {
-      peak += std::fabs(w);  // |x| <= 1
-    }
-    return WinogradErrorBound(p, variant[kWinograd.size()] - '0', peak);
+    const int64_t channel = static_cast<int64_t>(i) % problem_.conv.out_channels;
+    return ConvVariantBound(problem_.conv, operands_, variant, channel,
+                            magnitudes_.Span<float>()[i]);
   }
 
   NhwcConvProblem problem_;
-  Operands operands_;
+  ConvOperands operands_;
   TestTensor x_, residual_;  // channels innermost
   TestTensor expected_, magnitudes_;
 };
@@ -168,16 +125,6 @@ Window RandomPlaneWindow(std::mt19937& random) {
   window.in[0] = window.out[0] = window.kernel[0] = window.strides[0] = window.dilations[0] = 1;
   window.pads_begin[0] = window.pads_end[0] = 0;
   return window;
-}
-
-void DrawEpilogue(std::mt19937& random, ConvProblem& p) {
-  p.has_bias = Draw(random, 0, 1) == 0;
-  p.has_residual = Draw(random, 0, 2) == 0;
-  if (Draw(random, 0, 1) == 0) {
-    p.activation.kind = static_cast<Activation>(Draw(random, 0, 8));
-    p.activation.alpha = p.activation.kind == Activation::kClip ? -0.5f : 0.2f;
-    p.activation.beta = 0.75f;
-  }
 }
 
 NhwcConvProblem RandomProblem(std::mt19937& random) {
@@ -192,11 +139,7 @@ NhwcConvProblem RandomProblem(std::mt19937& random) {
     p.out_channels = Draw(random, 0, 15) == 0 ? 0 : Draw(random, 1, 120);
     problem.planar_input = Draw(random, 0, 3) == 0;
   }
-  if (Draw(random, 0, 3) == 0) {  // pointwise
-    const Spatial in = p.window.in;
-    p.window = Window();
-    p.window.in = p.window.out = in;
-  }
+  DrawPointwise(random, p.window);
   DrawEpilogue(random, p);
   return problem;
 }
@@ -222,18 +165,7 @@ TEST(NhwcConvTest, AgreesWithPlanesOnRandomProblems) {
 
 NhwcConvProblem Square(int64_t channels, int64_t out_channels, int64_t size, int64_t kernel,
                        int64_t stride) {
-  NhwcConvProblem problem;
-  ConvProblem& p = problem.conv;
-  p.in_channels = channels;
-  p.out_channels = out_channels;
-  p.has_bias = true;
-  Window& w = p.window;
-  w.in = {1, size, size};
-  w.kernel = {1, kernel, kernel};
-  w.strides = {1, stride, stride};
-  w.pads_begin = w.pads_end = {0, kernel / 2, kernel / 2};
-  w.out = {1, w.FittingOut(1), w.FittingOut(2)};
-  return problem;
+  return {SquareConv(channels, out_channels, size, kernel, stride)};
 }
 
 // Shapes of real networks, large enough for several blocks and tasks.
@@ -283,14 +215,7 @@ TEST(NhwcConvTest, WinogradAgreesWithPlanes) {
     NhwcConvProblem problem =
         Square(Draw(random, 1, large ? 90 : 40), Draw(random, 1, large ? 90 : 40), 8, 3, 1);
     ConvProblem& p = problem.conv;
-    p.batch = Draw(random, 0, 9) == 0 ? 0 : Draw(random, 1, 3);
-    Window& w = p.window;
-    w.in = {1, Draw(random, 1, large ? 60 : 20), Draw(random, 1, large ? 60 : 20)};
-    for (const size_t axis : {size_t{1}, size_t{2}}) {
-      w.pads_begin[axis] = Draw(random, 0, 3);
-      w.pads_end[axis] = Draw(random, 0, 3);
-      w.out[axis] = w.FittingOut(axis);
-    }
+    DrawWinogradImages(random, large, p);
     DrawEpilogue(random, p);
     SCOPED_TRACE(problem.ToString());
     Checker checker(problem, random);
@@ -312,7 +237,7 @@ TEST(NhwcConvTest, NanStaysNan) {
     p.groups = groups;
     p.has_bias = false;
     p.activation = {Activation::kClip, 0, 6};
-    Operands operands(p, random);
+    ConvOperands operands(p, random);
     p.weights = operands.w.View().data;
     operands.x.Span<float>()[40 * 20] = std::numeric_limits<float>::quiet_NaN();
     for (const auto& variant : NhwcConvVariants()) {

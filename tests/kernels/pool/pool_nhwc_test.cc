@@ -16,21 +16,11 @@ using ::ergo::testing::Draw;
 using ::ergo::testing::ForEachSimdTarget;
 using ::ergo::testing::MakeReference;
 using ::ergo::testing::RunKernel;
+using ::ergo::testing::Swapped;
 using ::ergo::testing::TestTensor;
 using ::ergo::testing::ThreadedFor;
 
 constexpr int kMaxWorkers = 3;
-
-// [n, a, b] -> [n, b, a]
-TestTensor Swapped(const TestTensor& tensor, int64_t n, int64_t a, int64_t b) {
-  TestTensor swapped(DType::kF32, Shape{n * a * b});
-  for (int64_t i = 0; i < n * a * b; ++i) {
-    const int64_t image = i / (a * b), row = i / b % a, column = i % b;
-    swapped.Span<float>()[static_cast<size_t>((image * b + column) * a + row)] =
-        tensor.Span<float>()[static_cast<size_t>(i)];
-  }
-  return swapped;
-}
 
 NhwcPoolProblem RandomProblem(std::mt19937& random) {
   NhwcPoolProblem problem;

@@ -1,7 +1,7 @@
-// How the weights of a convolution with channels innermost are packed for its micro-kernel: panels
+// How the weights of a convolution with output channels in the lanes are packed: panels
 // of up to three vectors of output channels, each [depth][channel of the panel].
-#ifndef ERGO_KERNELS_CONV_NHWC_NHWC_PANELS_H_
-#define ERGO_KERNELS_CONV_NHWC_NHWC_PANELS_H_
+#ifndef ERGO_KERNELS_CONV_CHANNEL_PANELS_H_
+#define ERGO_KERNELS_CONV_CHANNEL_PANELS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace ergo {
 
-inline constexpr size_t kNhwcMaxVectors = 3;
+inline constexpr size_t kMaxPanelVectors = 3;
 
 // Output channels [first, first + vectors * lanes), of which the last may not be there.
 struct ChannelPanel {
@@ -36,4 +36,4 @@ void PackPanels(std::span<const ChannelPanel> panels, int64_t lanes, int64_t cha
 
 }  // namespace ergo
 
-#endif  // ERGO_KERNELS_CONV_NHWC_NHWC_PANELS_H_
+#endif  // ERGO_KERNELS_CONV_CHANNEL_PANELS_H_

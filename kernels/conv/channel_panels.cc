@@ -1,4 +1,4 @@
-#include "kernels/conv_nhwc/nhwc_panels.h"
+#include "kernels/conv/channel_panels.h"
 
 #include "kernels/base/checked_math.h"
 
@@ -7,7 +7,7 @@ namespace ergo {
 std::vector<ChannelPanel> CutPanels(int64_t channels, int64_t lanes) {
   std::vector<ChannelPanel> panels;
   const int64_t vectors = CeilDiv(channels, lanes);
-  int64_t parts = CeilDiv(vectors, static_cast<int64_t>(kNhwcMaxVectors));
+  int64_t parts = CeilDiv(vectors, static_cast<int64_t>(kMaxPanelVectors));
   for (int64_t v = 0; v < vectors; --parts) {
     const int64_t count = CeilDiv(vectors - v, parts);
     panels.push_back({v * lanes, count});
