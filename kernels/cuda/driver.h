@@ -47,8 +47,6 @@ struct GpuProperties {
   int multiprocessors = 0;
   size_t memory_bytes = 0;
   size_t shared_bytes_per_block = 0;  // with opt-in
-
-  int Capability() const { return major * 10 + minor; }  // 90 for sm_90
 };
 
 struct Extent {

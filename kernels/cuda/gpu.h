@@ -53,7 +53,6 @@ class Gpu {
 
   Driver& GetDriver() const { return driver_; }
   Libraries& GetLibraries() const { return *libraries_; }
-  const GpuProperties& Properties() const { return properties_; }
   int Number() const { return device_; }
   // Float32 products may be rounded to tf32 on the way in.
   bool AllowsTf32() const { return allow_tf32_; }
